@@ -1,0 +1,44 @@
+SHELL := /bin/bash
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+STAMP := $(VENV)/.stamp-$(shell sha256sum requirements.lock | cut -c1-12)
+export PORT
+
+.PHONY: setup run serve test lint bench schema lock
+
+# The virtual environment; made anew only when requirements.lock changes.
+setup: $(STAMP)
+
+$(STAMP): requirements.lock
+	@$(PY) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is %d.%d. Name another with: make PY=python3.11" % sys.version_info[:2]) if sys.version_info < (3, 11) else 0'
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV) || { echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (half a minute, once)…"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-binary python-alipay-sdk -r requirements.lock
+	@rm -f $(VENV)/.stamp-*; touch $@
+
+# The whole shop on this machine: simulator, server, demo data. Ctrl-C stops it all.
+run: setup
+	@DEBUG=$${DEBUG:-1} $(BIN)/python tools/run.py
+
+# The production server alone; its settings come from the environment.
+serve: setup
+	@exec $(BIN)/python tools/serve.py
+
+test: setup
+	tools/test.sh
+
+lint: setup
+	tools/lint.sh
+
+bench: setup
+	$(BIN)/python -m bench.run
+
+# The contract as a file; CI compares it with the code.
+schema: setup
+	DEBUG=1 $(BIN)/python manage.py export_schema backend.schema --path schema.graphql
+
+# Newest versions that fit pyproject.toml, with hashes; needs uv.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock

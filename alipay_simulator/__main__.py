@@ -1,0 +1,56 @@
+"""`python -m alipay_simulator`: the command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from .app import create_app
+from .config import Config
+from .keys import PUBLIC_NAME, load_or_make_keys
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options; their defaults are Config's."""
+    options = argparse.ArgumentParser(
+        prog="python -m alipay_simulator",
+        description="A stand-in for Alipay: gateway, cashier, notifies and a console, with its own keys and book.",
+    )
+    default = Config()
+    add = options.add_argument
+    add("--init", action="store_true", help="make the key pair and exit")
+    add("--host", default=default.host)
+    add("--port", type=int, default=default.port)
+    add("--data", type=Path, default=default.data, help="directory of keys and book (%(default)s)")
+    add("--app-id", default=default.app_id)
+    add("--seller-id", default=default.seller_id)
+    add("--app-public-key", type=Path, help="the merchant's public key, PEM (app_public_key.pem in the data directory)")
+    add("--clock-speed", type=float, default=default.clock_speed, help="how many times as fast notify retries run")
+    add("--public-url", default=default.public_url, help="where browsers reach this, if not at http://HOST:PORT")
+    add("--merchant-name", default=default.merchant_name, help="shown at the cashier")
+    add("--timestamp-tolerance", type=float, default=default.timestamp_tolerance, metavar="SECONDS")
+    add("--min-expiry", type=float, default=default.min_expiry, metavar="SECONDS", help="Alipay itself says 60")
+    add("--notify-timeout", type=float, default=default.notify_timeout, metavar="SECONDS")
+    add("--notify-content-type", default=default.notify_content_type)
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the keys, or serve until stopped."""
+    options = vars(parser().parse_args(arguments))
+    init = options.pop("init")
+    config = Config(**options)
+    if init:
+        load_or_make_keys(config.data)
+        sys.stdout.write(f"{config.data / PUBLIC_NAME}\n")
+        return 0
+    sys.stdout.write(f"Sandbox console: {config.base_url}/  gateway: {config.base_url}/gateway.do\n")
+    sys.stdout.flush()
+    uvicorn.run(create_app(config), host=config.host, port=config.port, log_level="warning", access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,55 @@
+"""Every setting of the simulator. A rule that could not be confirmed against Alipay is a setting here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+# Protocol 4.4: the wait before each of the eight sends of a notify, in seconds.
+NOTIFY_DELAYS = (0, 4 * MINUTE, 10 * MINUTE, 10 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 15 * HOUR)
+NOTIFY_CONTENT_TYPE = "application/x-www-form-urlencoded; text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What one simulator is started with; times in seconds.
+
+    `app_public_key` is the merchant's key file; by default `app_public_key.pem` in the data directory. `public_url` is
+    only needed behind a proxy: without it the redirect to the cashier is relative.
+    """
+
+    data: Path = field(default_factory=lambda: Path("var/alipay_simulator"))
+    app_id: str = "9021000100000001"
+    seller_id: str = "2088100000000001"
+    app_public_key: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8001
+    public_url: str = ""
+    clock_speed: float = 1.0
+    merchant_name: str = "Sandbox merchant 沙箱商家"
+    buyer_account: str = "buyer@example.com"
+    permitted_methods: frozenset[str] | None = None  # None: every method the simulator has
+    timestamp_tolerance: float = 30 * MINUTE  # UNCONFIRMED at Alipay
+    min_expiry: float = 0  # Alipay says one minute; shops under test use shorter times
+    max_expiry: float = 15 * DAY
+    passback_max: int = 512  # UNCONFIRMED at Alipay
+    notify_delays: tuple[float, ...] = NOTIFY_DELAYS
+    notify_timeout: float = 5.0  # UNCONFIRMED at Alipay
+    notify_content_type: str = NOTIFY_CONTENT_TYPE  # UNCONFIRMED at Alipay
+
+    @property
+    def base_url(self) -> str:
+        """Where a browser reaches this simulator, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def cashier_prefix(self) -> str:
+        """What stands before `/cashier` in a redirect: nothing, unless a public URL was named."""
+        return self.public_url.rstrip("/")
+
+    @property
+    def app_public_key_path(self) -> Path:
+        """The file that holds the merchant's public key; it may appear or change while the simulator runs."""
+        return self.app_public_key or self.data / "app_public_key.pem"

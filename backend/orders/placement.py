@@ -1,0 +1,188 @@
+"""Placing an order: price it from the course table, freeze it, once per key.
+
+The caller holds the buyer's lock, in a transaction: two clicks of one buyer are taken one after the other.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from backend.courses.enrollment import owned_course_ids
+from backend.courses.models import Course
+from backend.errors import (
+    AlreadyOwned,
+    CoursesUnavailable,
+    IdempotencyKeyReused,
+    InvalidInput,
+    OpenOrderExists,
+    PriceChanged,
+)
+from backend.money import MAX_FEN
+from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine, OrderStatus, PayType
+
+MAX_COURSES = 50
+MAX_SUBJECT = 128
+_COURSE_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """A createOrder input that is well formed. ``course_ids`` are as the client spelled them."""
+
+    course_ids: tuple[str, ...]
+    total_fen: int
+    subject: str
+    pay_type: PayType
+    idempotency_key: str | None
+
+    @property
+    def ids(self) -> list[int]:
+        return sorted(int(course_id) for course_id in self.course_ids if _COURSE_ID.fullmatch(course_id))
+
+    @property
+    def courses_hash(self) -> str:
+        return _sha256(",".join(sorted(self.course_ids)))
+
+    @property
+    def input_hash(self) -> str:
+        """Of what makes two inputs the same: the set of courses, the total and the pay type."""
+        return _sha256(f"{','.join(sorted(self.course_ids))}|{self.total_fen}|{self.pay_type}")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    order: Order
+    replayed: bool
+
+
+def check_basket(
+    *, course_ids: Sequence[str], total_fen: int, subject: str | None, pay_type: PayType, idempotency_key: str | None
+) -> Basket:
+    """The input as a Basket. Raises InvalidInput."""
+    if not 1 <= len(course_ids) <= MAX_COURSES:
+        raise InvalidInput("courseIds", f"An order has 1 to {MAX_COURSES} courses.")
+    if len(set(course_ids)) != len(course_ids):
+        raise InvalidInput("courseIds", "A course can be in an order only once.")
+    if subject is not None and (len(subject) > MAX_SUBJECT or not _is_plain_text(subject)):
+        raise InvalidInput("subject", f"A subject is at most {MAX_SUBJECT} characters, without control characters.")
+    if pay_type != PayType.ALIPAY:
+        raise InvalidInput("payType", "This shop takes ALIPAY.")
+    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+        raise InvalidInput("idempotencyKey", "A key is 1 to 128 printable ASCII characters.")
+    return Basket(tuple(course_ids), total_fen, (subject or "").strip(), pay_type, idempotency_key)
+
+
+def place_order(*, user_id: int, basket: Basket, now: datetime) -> Placed:
+    """The buyer's order for this basket: a new one, or the one that stands already.
+
+    Raises IdempotencyKeyReused, CoursesUnavailable, AlreadyOwned, OpenOrderExists, PriceChanged, InvalidInput, checked
+    in this order; a refusal stores nothing.
+    """
+    if (answered := _answered_before(user_id, basket)) is not None:
+        return Placed(answered, replayed=True)
+    courses = _courses_on_sale(basket)
+    if owned := owned_course_ids(user_id=user_id, course_ids=basket.ids):
+        raise AlreadyOwned([str(course_id) for course_id in owned])
+    if (standing := _standing_order(user_id, basket)) is not None:
+        _remember_key(user_id, basket, standing)
+        return Placed(standing, replayed=True)
+    _check_total(basket, courses)
+    order = _freeze(user_id, basket, courses, now)
+    _remember_key(user_id, basket, order)
+    return Placed(order, replayed=False)
+
+
+def _answered_before(user_id: int, basket: Basket) -> Order | None:
+    if basket.idempotency_key is None:
+        return None
+    used = IdempotencyKey.objects.select_related("order").filter(user_id=user_id, key=basket.idempotency_key).first()
+    if used is None:
+        return None
+    if used.input_hash != basket.input_hash:
+        raise IdempotencyKeyReused
+    return used.order
+
+
+def _courses_on_sale(basket: Basket) -> list[Course]:
+    courses = list(Course.objects.on_sale().filter(pk__in=basket.ids).order_by("pk"))
+    found = {str(course.pk) for course in courses}
+    if missing := [course_id for course_id in basket.course_ids if course_id not in found]:
+        raise CoursesUnavailable(missing)
+    return courses
+
+
+def _standing_order(user_id: int, basket: Basket) -> Order | None:
+    """The buyer's unpaid order for the same courses and total; any other overlap raises OpenOrderExists."""
+    overlapping = list(
+        Order.objects.unpaid_of(user_id).filter(lines__course_id__in=basket.ids).distinct().order_by("-id")
+    )
+    for order in overlapping:
+        if order.basket_hash == basket.courses_hash and order.total_fen == basket.total_fen:
+            return order
+    if overlapping:
+        raise OpenOrderExists(overlapping[0])
+    return None
+
+
+def _check_total(basket: Basket, courses: list[Course]) -> None:
+    actual_fen = sum(course.price_fen for course in courses)
+    if actual_fen > MAX_FEN:
+        raise InvalidInput("courseIds", "These courses cost more together than one payment can carry.")
+    if actual_fen != basket.total_fen:
+        raise PriceChanged(expected_fen=basket.total_fen, actual_fen=actual_fen)
+
+
+def _freeze(user_id: int, basket: Basket, courses: list[Course], now: datetime) -> Order:
+    order = Order.objects.create(
+        user_id=user_id,
+        subject=basket.subject or display_subject(courses),
+        total_fen=basket.total_fen,
+        status=OrderStatus.UNPAID,
+        pay_type=basket.pay_type,
+        basket_hash=basket.courses_hash,
+        created_at=now,
+        expires_at=_whole_second(now + timedelta(seconds=settings.ORDER_TTL_SECONDS)),
+    )
+    by_id = {str(course.pk): course for course in courses}
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order, course=course, name=course.name, price_fen=course.price_fen, real_price_fen=course.price_fen
+        )
+        for course in (by_id[course_id] for course_id in basket.course_ids)
+    )
+    OrderEvent.objects.create(order=order, name="order.created", at=now)
+    return order
+
+
+def _remember_key(user_id: int, basket: Basket, order: Order) -> None:
+    if basket.idempotency_key is not None:
+        IdempotencyKey.objects.create(
+            user_id=user_id, key=basket.idempotency_key, input_hash=basket.input_hash, order=order
+        )
+
+
+def display_subject(courses: Sequence[Course]) -> str:
+    """What an order is called where the buyer gave no subject: its course, or the first and how many."""
+    name = courses[0].name
+    suffix = f" 等{len(courses)}门课程" if len(courses) > 1 else ""
+    return name[: MAX_SUBJECT - len(suffix)] + suffix
+
+
+def _is_plain_text(text: str) -> bool:
+    """Without NUL (which PostgreSQL refuses), lone surrogates, line breaks and characters that reverse the reading."""
+    return all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp", "Cf") for character in text)
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Rounded up: what the provider is told to the second is exactly when the order expires."""
+    return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,0 +1,152 @@
+"""The inbox of notifies: keep the message, then act on it, then say so.
+
+A verified notify is committed before its effect is tried, so it survives whatever the handler meets; its verdict is
+written in the transaction of the effect. ``success`` is the answer only when the effect is committed, or was already.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import connection
+from django.utils import timezone
+
+from backend.limits.throttle import Limit, allows
+from backend.payments.models import Notification, Verdict
+from backend.payments.providers.base import MessageRefused, Notice
+from backend.payments.registry import get_provider
+from backend.payments.trades import TradeRefused, apply_trade
+from backend.transactions import in_transaction
+
+logger = logging.getLogger("coursepay.notifications")
+
+REFUSALS_KEPT = Limit("refusals-kept", times=1000, seconds=3600)
+"""How many unverified messages an hour are kept: anyone can send them. It bounds the store, never what is verified."""
+
+
+def receive_notification(
+    *, provider: str, body: bytes, headers: Mapping[str, str], sender: str, length: int | None = None
+) -> bool:
+    """Take a notify in. True: its effect is committed, answer ``success``. False: refused and kept, answer ``fail``.
+
+    ``length`` is the whole body's, where only its beginning was read. Raises only where our own store is down: then the
+    sender must be told to come again.
+    """
+    try:
+        notice = get_provider(provider).parse_notification(body, headers)
+    except MessageRefused as refusal:
+        keep_refusal(provider, body, sender, refusal, length or len(body))
+        return False
+    kept = keep_verified(provider, body, sender, notice)
+    return handle(kept, notice)
+
+
+def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefused, length: int) -> None:
+    """Store what could not be verified, with the reason; over an hour's worth only the log knows of it."""
+    logger.warning("notify from %s refused: %s", sender, refusal.reason)
+    if not allows(REFUSALS_KEPT, provider):
+        return
+    too_large = refusal.reason == MessageRefused.TOO_LARGE
+    upsert(
+        Notification(
+            provider=provider,
+            body="" if too_large else as_text(body),
+            out_trade_no=as_text(refusal.fields.get("out_trade_no", ""))[:64],
+            notify_id=as_text(refusal.fields.get("notify_id", ""))[:128],
+            trade_status=as_text(refusal.fields.get("trade_status", ""))[:32],
+            verdict=Verdict.REFUSED,
+            reason=as_text(str(refusal))[:200],
+            handled_at=timezone.now(),
+            **{**common(body, sender), "body_length": length},
+        )
+    )
+
+
+def keep_verified(provider: str, body: bytes, sender: str, notice: Notice) -> Notification:
+    """Commit the message before anything is done about it."""
+    return upsert(
+        Notification(
+            provider=provider,
+            body=as_text(body),
+            out_trade_no=notice.trade.out_trade_no[:64],
+            notify_id=notice.notify_id[:128],
+            trade_status=notice.trade_status[:32],
+            verdict=Verdict.RECEIVED,
+            verified=True,
+            **common(body, sender),
+        )
+    )
+
+
+def handle(kept: Notification, notice: Notice) -> bool:
+    """Apply a kept notice; whether its effect is committed."""
+    try:
+        _apply_and_mark(kept, notice)
+    except TradeRefused as refusal:
+        # Genuine, and yet not to be applied: real money may be in it. Kept without a cap, for people to look at.
+        logger.error("notify %s for %s refused: %s", notice.notify_id, notice.trade.out_trade_no, refusal.reason)
+        mark(kept, Verdict.REFUSED, refusal.reason)
+        return False
+    return True
+
+
+@in_transaction
+def _apply_and_mark(kept: Notification, notice: Notice) -> None:
+    effect = apply_trade(notice.trade)
+    mark(kept, Verdict.APPLIED, effect.value)
+
+
+def mark(kept: Notification, verdict: Verdict, reason: str) -> None:
+    """Write the verdict. What was applied once stays applied, whatever a later repeat meets."""
+    rows = Notification.objects.filter(pk=kept.pk)
+    if verdict != Verdict.APPLIED:
+        rows = rows.exclude(verdict=Verdict.APPLIED)
+    rows.update(verdict=verdict, reason=reason[:200], handled_at=timezone.now())
+
+
+def unhandled() -> list[Notification]:
+    """Verified messages whose effect is not committed: the handler failed, or the order was not there yet."""
+    return list(Notification.objects.filter(verified=True).exclude(verdict=Verdict.APPLIED).order_by("received_at"))
+
+
+def replay(kept: Notification) -> bool:
+    """Verify a kept message again, from its bytes, and apply it. Safe to repeat."""
+    headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+    try:
+        notice = get_provider(kept.provider).parse_notification(kept.body.encode(), headers)
+    except MessageRefused as refusal:
+        mark(kept, Verdict.REFUSED, str(refusal))
+        return False
+    return handle(kept, notice)
+
+
+def upsert(message: Notification) -> Notification:
+    """Store a message once for its bytes; a repeat counts, and keeps the first verdict. One statement."""
+    columns = [field for field in Notification._meta.concrete_fields if not field.primary_key]
+    names = ", ".join(connection.ops.quote_name(field.column) for field in columns)
+    table = connection.ops.quote_name(Notification._meta.db_table)
+    values = [field.get_db_prep_save(getattr(message, field.attname), connection) for field in columns]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(values))})"  # noqa: S608
+            f" ON CONFLICT (body_sha256) DO UPDATE SET times_received = {table}.times_received + 1 RETURNING id",
+            values,
+        )
+        message.pk = cursor.fetchone()[0]
+    return message
+
+
+def common(body: bytes, sender: str) -> dict[str, str | int | datetime]:
+    return {
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+        "body_length": len(body),
+        "sender": sender[:45],
+        "received_at": timezone.now(),
+    }
+
+
+def as_text(raw: bytes | str) -> str:
+    """Text that every database stores: bad UTF-8, NUL and lone surrogates written out."""
+    data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")

@@ -1,0 +1,239 @@
+"""Alipay's page pay, through python-alipay-sdk.
+
+What shapes this module:
+
+- A pay URL is only signed here; no call is made. Alipay knows no trade until the buyer opens the cashier, so a query
+  before that says that there is none, and only the absolute ``time_expire`` in the URL ends its life for certain.
+- All times are Beijing's and are given explicitly: the SDK would stamp requests with the process's own zone.
+- ``trade_status`` says TRADE_SUCCESS again for a partial refund; ``refund_fee`` and ``out_biz_no`` then tell of it.
+- A return carries no status and proves no payment, though the same key signs it: a notify must say so by its type.
+- In an answer ``total_amount`` is the price; ``receipt_amount`` may be "0.00" for a paid trade.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from backend.money import format_yuan, parse_yuan
+from backend.payments.providers.alipay_answer import Node, check_bound, check_success, open_answer
+from backend.payments.providers.alipay_client import SIGN_TYPE, AlipayClient
+from backend.payments.providers.alipay_form import check_content_type, check_fields, check_one_reading, read_form
+from backend.payments.providers.alipay_http import post_form
+from backend.payments.providers.alipay_keys import load_private_key, load_public_keys
+from backend.payments.providers.alipay_values import (
+    STATES,
+    beijing_moment,
+    beijing_text,
+    clean_subject,
+    is_out_trade_no,
+)
+from backend.payments.providers.base import (
+    BadSignature,
+    MessageRefused,
+    Notice,
+    PayRequest,
+    Provider,
+    ProviderError,
+    ProviderRejected,
+    ProviderUnavailable,
+    ReturnClaim,
+    Trade,
+    TradeState,
+)
+
+LARGEST_NOTIFY = 16 * 1024
+LARGEST_RETURN = 8 * 1024
+LONGEST_URL = 256
+"""Characters that Alipay takes of a notify or return URL."""
+
+_SIGNED = ("app_id", "seller_id", "sign_type", "sign", "out_trade_no", "trade_no", "total_amount")
+_NOTIFY_FIELDS = ("notify_type", "notify_id", "trade_status", *_SIGNED)
+_NOTIFY_KIND = ("notify_type", "trade_status_sync")
+_RETURN_FIELDS = ("method", *_SIGNED)
+_RETURN_KIND = ("method", "alipay.trade.page.pay.return")
+
+_PLAIN_URL = re.compile(r"[!\"$->@-~]+")
+
+log = logging.getLogger("coursepay.alipay")
+T = TypeVar("T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Alipay(Provider):
+    """Alipay for one app and one seller. Keeps nothing but its parsed keys; safe to share between threads."""
+
+    name = "alipay"
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        seller_id: str,
+        app_private_key: str,
+        alipay_public_keys: Sequence[str],
+        gateway_url: str,
+        notify_url: str,
+        return_url: str,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        """Keys are the texts of keys, PEM or one base64 line; ``clock`` gives aware times.
+
+        Raises ValueError, with a sentence that says the mend, for a key, URL or id that cannot work.
+        """
+        _check_ids(app_id=app_id, seller_id=seller_id)
+        _check_urls(gateway_url=gateway_url, notify_url=notify_url, return_url=return_url)
+        key = load_private_key(app_private_key)
+        keys = load_public_keys(alipay_public_keys, key)
+        self._app_id, self._seller_id, self._clock = app_id, seller_id, clock
+        self._urls = {"notify_url": notify_url, "return_url": return_url}
+        self._client = AlipayClient(app_id=app_id, private_key=key, public_keys=keys, gateway=gateway_url)
+
+    def pay(self, request: PayRequest) -> str:
+        """The cashier's URL, good until ``request.expires_at``.
+
+        Raises ValueError for a number other than 1 to 32 of ``[A-Za-z0-9_]``, an amount under 1 fen or over what
+        Alipay takes, and a naive time. The subject is cleaned, never refused.
+        """
+        if not is_out_trade_no(request.out_trade_no):
+            raise ValueError("out_trade_no must be 1 to 32 ASCII letters, digits or underscores")
+        if request.amount_fen < 1:
+            raise ValueError("Alipay takes no payment under 1 fen")
+        biz = {
+            "out_trade_no": request.out_trade_no,
+            "total_amount": format_yuan(request.amount_fen),
+            "subject": clean_subject(request.subject),
+            "product_code": "FAST_INSTANT_TRADE_PAY",
+            "goods_type": "0",  # virtual goods: a course is not posted
+            "time_expire": beijing_text(request.expires_at),  # absolute: timeout_express starts anew at each visit
+        }
+        timestamp = beijing_text(self._clock())
+        query = self._client.client_api("alipay.trade.page.pay", biz, timestamp=timestamp, **self._urls)
+        return f"{self._client.gateway}?{query}"
+
+    def query(self, out_trade_no: str, *, deadline: float = 10.0) -> Trade:
+        """What Alipay says now of our number, within ``deadline`` seconds in all (the look-up of its name excepted).
+
+        Raises TradeNotFound (not final for a page pay), ProviderRejected, or ProviderUnavailable for everything that is
+        not a signed answer to this very question; nothing else.
+        """
+        return self._call("alipay.trade.query", {"out_trade_no": out_trade_no}, deadline, _queried_trade)
+
+    def parse_notification(self, body: bytes, headers: Mapping[str, str]) -> Notice:
+        """The notice in ``body``. Raises MessageRefused; the checks run in the order that api promises."""
+        fields = read_form(body, most_bytes=LARGEST_NOTIFY)
+        check_content_type(headers)
+        check_fields(fields, _NOTIFY_FIELDS, _NOTIFY_KIND)
+        self._authenticate(fields)
+        if fields["trade_status"] not in STATES:
+            raise MessageRefused(MessageRefused.UNKNOWN_STATUS, fields["trade_status"][:32], fields=fields)
+        return Notice(fields["notify_id"], fields["trade_status"], _notified_trade(fields))
+
+    def parse_return(self, query: str) -> ReturnClaim:
+        """The claim in a return's query string, with or without "?". Raises MessageRefused."""
+        raw = query.removeprefix("?").encode("utf-8", "surrogatepass")  # which the strict reader then refuses
+        fields = read_form(raw, most_bytes=LARGEST_RETURN)
+        check_fields(fields, _RETURN_FIELDS, _RETURN_KIND)
+        self._authenticate(fields)
+        return ReturnClaim(fields["out_trade_no"], fields["trade_no"], _amount(fields, "total_amount"))
+
+    def _authenticate(self, fields: Mapping[str, str]) -> None:
+        if fields["app_id"] != self._app_id:
+            raise MessageRefused(MessageRefused.WRONG_APP, fields=fields)
+        if fields["sign_type"] != SIGN_TYPE:
+            raise BadSignature(f"sign_type is not {SIGN_TYPE}", fields=fields)
+        # Of a notify and a return the signature covers neither itself nor sign_type; of a request it covers sign_type.
+        signed = {name: value for name, value in fields.items() if name not in {"sign", "sign_type"}}
+        if not self._client.verify(signed, fields["sign"]):
+            raise BadSignature(fields=fields)
+        check_one_reading(fields)
+        if fields["seller_id"] != self._seller_id:
+            raise MessageRefused(MessageRefused.WRONG_SELLER, fields=fields)
+
+    def _call(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node, str], T]) -> T:
+        """``read``'s view of the answer to one call; raises ProviderError and nothing else. One line in the log."""
+        if not is_out_trade_no(biz["out_trade_no"]):
+            raise ProviderUnavailable("not asked: no number of ours looks like this")
+        started, outcome = time.monotonic(), "ok"
+        try:
+            return self._ask(method, biz, deadline, read)
+        except ProviderRejected as error:
+            outcome = error.code
+            raise
+        except ProviderError as error:
+            outcome = f"unknown, {error}"
+            raise
+        except Exception as error:  # a fault of ours, too, leaves the outcome unknown
+            outcome = f"unknown, {type(error).__name__}"
+            raise ProviderUnavailable(f"the call broke off: {type(error).__name__}") from error
+        finally:
+            spent = (time.monotonic() - started) * 1000
+            log.info("%s %s: %s (%d ms)", method, biz["out_trade_no"], outcome, spent)
+
+    def _ask(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node, str], T]) -> T:
+        request = self._client.build_body(method, dict(biz), timestamp=beijing_text(self._clock()))
+        form = self._client.sign_data(request)
+        # In a form, not in the URL: nothing of it stands in an access log on the way.
+        raw = post_form(self._client.gateway, form, deadline=deadline)
+        node = open_answer(raw, method, self._client.verify_bytes)
+        check_bound(node, biz)
+        check_success(node)
+        return read(node, biz["out_trade_no"])
+
+
+def _queried_trade(node: Node, out_trade_no: str) -> Trade:
+    trade_no, status = node.get("trade_no"), node.get("trade_status")
+    if node.get("out_trade_no") != out_trade_no:
+        raise ProviderUnavailable("an answer that does not say which trade it is about")
+    if not isinstance(trade_no, str) or not 0 < len(trade_no.strip()) <= 64 or not isinstance(status, str):
+        raise ProviderUnavailable("an answer without a trade number or a status")
+    try:
+        amount = parse_yuan(node.get("total_amount"))
+    except ValueError as error:
+        raise ProviderUnavailable("an answer without a readable amount") from error
+    state = STATES.get(status, TradeState.PENDING)
+    return Trade(Alipay.name, out_trade_no, trade_no, state, amount, paid_at=beijing_moment(node.get("send_pay_date")))
+
+
+def _notified_trade(fields: Mapping[str, str]) -> Trade:
+    is_refund = "refund_fee" in fields or "gmt_refund" in fields
+    return Trade(
+        provider=Alipay.name,
+        out_trade_no=fields["out_trade_no"],
+        trade_no=fields["trade_no"],
+        state=STATES[fields["trade_status"]],
+        amount_fen=_amount(fields, "total_amount"),
+        paid_at=beijing_moment(fields.get("gmt_payment")),
+        refunded_fen=_amount(fields, "refund_fee") if "refund_fee" in fields else None,
+        refund_request_no=fields.get("out_biz_no") if is_refund else None,
+    )
+
+
+def _amount(fields: Mapping[str, str], name: str) -> int:
+    try:
+        return parse_yuan(fields[name])
+    except ValueError as error:
+        raise MessageRefused(MessageRefused.BAD_AMOUNT, name, fields=fields) from error
+
+
+def _check_ids(**ids: str) -> None:
+    for what, text in ids.items():
+        if not (text.isascii() and text.isdecimal()):
+            raise ValueError(f"{what} must be digits only: copy it from the app's page in the open platform")
+
+
+def _check_urls(**urls: str) -> None:
+    for what, url in urls.items():
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.port == 0:
+            raise ValueError(f"{what} must be an absolute http or https URL")
+        if not _PLAIN_URL.fullmatch(url):
+            raise ValueError(f"{what} must be plain ASCII without a query or fragment: Alipay adds its own parameters")
+        if len(url) > LONGEST_URL:
+            raise ValueError(f"{what} has {len(url)} characters, Alipay takes {LONGEST_URL}")

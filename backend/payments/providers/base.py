@@ -1,0 +1,143 @@
+"""What the shop asks of a payment company, and what it gets back.
+
+A provider translates between these frozen values and one company's wire format. It keeps no state and knows neither
+Django nor the database. Every call has three outcomes: yes (a value), no (ProviderRejected) and *unknown*
+(ProviderUnavailable); unknown never changes money state.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class TradeState(Enum):
+    """Where a trade stands at the provider. A word we do not know is PENDING: never success, never failure."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One authenticated statement of the provider about one trade: a verified notify, or a signed answer to our query.
+
+    Amounts are fen, times are aware. ``refunded_fen`` is the sum refunded so far, where the statement says it.
+    """
+
+    provider: str
+    out_trade_no: str
+    trade_no: str
+    state: TradeState
+    amount_fen: int
+    paid_at: datetime | None = None
+    refunded_fen: int | None = None
+    refund_request_no: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayRequest:
+    """What a pay URL is signed over. ``expires_at`` is aware: after it the provider takes no money for this trade."""
+
+    out_trade_no: str
+    amount_fen: int
+    subject: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnClaim:
+    """What the browser brought back, its signature good.
+
+    It has no status and proves no payment: it is a reason to ask.
+    """
+
+    out_trade_no: str
+    trade_no: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notify as its sender's words, once its signature and addressees are good: what of it we keep for the inbox."""
+
+    notify_id: str
+    trade_status: str
+    trade: Trade
+
+
+class ProviderError(Exception):
+    """Everything that a provider call may raise."""
+
+
+class ProviderUnavailable(ProviderError):  # noqa: N818 - an outcome, not an error
+    """The outcome is unknown: time-out, garbage, bad signature, the provider's own fault. Ask again later."""
+
+
+class ProviderRejected(ProviderError):  # noqa: N818 - an outcome, not an error
+    """The provider said no, signed. ``code`` and ``message`` are its own words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class TradeNotFound(ProviderRejected):
+    """The provider has no such trade.
+
+    For a page pay this holds until the buyer opens the cashier, so it is not final.
+    """
+
+
+class MessageRefused(ProviderError):  # noqa: N818 - an outcome, not an error
+    """A notify or return that must not be acted on. ``reason`` is one of the words below, for the inbox and the log."""
+
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"
+    DUPLICATE_FIELD = "duplicate_field"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    WRONG_APP = "wrong_app"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_SELLER = "wrong_seller"
+    UNKNOWN_STATUS = "unknown_status"
+    FOREIGN_TEXT = "foreign_text"
+    BAD_AMOUNT = "bad_amount"
+
+    def __init__(self, reason: str, detail: str = "", *, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.fields: Mapping[str, str] = fields or {}
+
+
+class BadSignature(MessageRefused):
+    """The signature does not belong to the message, to the key, or is none at all."""
+
+    def __init__(self, detail: str = "", *, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(MessageRefused.BAD_SIGNATURE, detail, fields=fields)
+
+
+class Provider(Protocol):
+    """Speaks one payment company's language."""
+
+    name: str
+
+    def pay(self, request: PayRequest) -> str:
+        """The URL to send the buyer to. Signed here: no call leaves the machine."""
+        ...
+
+    def query(self, out_trade_no: str, *, deadline: float = 10.0) -> Trade:
+        """What the provider says now, within ``deadline`` seconds in all. Raises ProviderError."""
+        ...
+
+    def parse_notification(self, body: bytes, headers: Mapping[str, str]) -> Notice:
+        """The verified notice in a notify's body. Raises MessageRefused."""
+        ...
+
+    def parse_return(self, query: str) -> ReturnClaim:
+        """The verified claim in a return's query string, with or without "?". Raises MessageRefused."""
+        ...

@@ -1,0 +1,56 @@
+"""Who may ask. Every resolver that needs somebody takes them from here."""
+
+from functools import cached_property
+
+from django.http import HttpRequest
+from graphql import GraphQLError
+from strawberry.types import Info as StrawberryInfo
+
+from backend.accounts.models import User
+from backend.accounts.tokens import InvalidToken, user_of
+
+
+class Refused(GraphQLError):
+    """A top-level error that is ours and may be read by anyone."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message, extensions={"code": code})
+
+
+class Context:
+    """What resolvers know of a request. The token is looked at when the first of them asks, once."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @cached_property
+    def session(self) -> tuple[User, str] | None:
+        """The user and the token's id; None when no token was sent. Raises Refused for one that is not good."""
+        header = self.request.META.get("HTTP_AUTHORIZATION")
+        if not header:
+            return None
+        try:
+            return user_of(header)
+        except InvalidToken:
+            raise Refused("UNAUTHENTICATED", "This token is not valid, or no longer. Sign in again.") from None
+
+
+Info = StrawberryInfo[Context, None]
+
+
+def visitor(info: Info) -> User | None:
+    """Whoever asks, or None without a token."""
+    session = info.context.session
+    return session[0] if session else None
+
+
+def buyer(info: Info) -> User:
+    """Whoever is signed in. Raises Refused."""
+    user = visitor(info)
+    if user is None:
+        raise Refused("UNAUTHENTICATED", "Sign in first.")
+    return user
+
+
+def bad_request(message: str) -> Refused:
+    return Refused("BAD_REQUEST", message)

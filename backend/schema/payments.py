@@ -1,0 +1,130 @@
+"""Buying: what creates an order, and what leads to its cashier and back."""
+
+from typing import Annotated
+
+import strawberry
+
+from backend.errors import InvalidInput as InvalidInputError
+from backend.errors import OrderNotFound as OrderNotFoundError
+from backend.orders.models import PayType
+from backend.orders.placement import check_basket
+from backend.payments.checkout import CheckedOut, check_out, pay_order
+from backend.payments.providers.base import MessageRefused
+from backend.payments.returns import confirm_return
+from backend.schema.access import Info, buyer
+from backend.schema.errors import (
+    AlreadyOwned,
+    CoursesUnavailable,
+    IdempotencyKeyReused,
+    InvalidInput,
+    OpenOrderExists,
+    OrderNotFound,
+    OrderNotPayable,
+    PriceChanged,
+    RateLimited,
+    typed_refusals,
+)
+from backend.schema.orders import Order
+from backend.schema.scalars import Money
+
+
+@strawberry.input(description="A basket, and what the buyer was shown that it costs.")
+class CreateOrderInput:
+    course_ids: list[strawberry.ID] = strawberry.field(description="1 to 50 different courses.")
+    total_amount: Money = strawberry.field(description="What the buyer saw; refused when the courses cost otherwise.")
+    subject: str | None = strawberry.field(default=None, description="A name for the order, for display only.")
+    pay_type: PayType = strawberry.field(default=PayType.ALIPAY, description="How to pay.")
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="1 to 128 printable ASCII characters: the same key gives the same order, for ever."
+    )
+
+
+@strawberry.input(description="An unpaid order to pay.")
+class PayOrderInput:
+    order_id: strawberry.ID
+    pay_type: PayType | None = strawberry.field(default=None, description="Another way to pay than before.")
+
+
+@strawberry.input(description="What the browser brought back from the cashier.")
+class ConfirmReturnInput:
+    query: str = strawberry.field(description='location.search as it stands, with or without "?".')
+
+
+@strawberry.type(description="The order stands.")
+class CreateOrderSuccess:
+    order: Order
+    pay_url: str | None = strawberry.field(
+        description="Where to pay; null when nothing is left to pay or it can no longer be paid."
+    )
+    replayed: bool = strawberry.field(description="It stood already: this was a repeat.")
+
+
+@strawberry.type(description="The order can be paid.")
+class PayOrderSuccess:
+    order: Order
+    pay_url: str = strawberry.field(description="Where to pay.")
+
+
+@strawberry.type(description="The return was Alipay's; whether it is paid, the order says.")
+class ConfirmReturnSuccess:
+    order: Order
+    verified: bool = strawberry.field(description="The signature is good. It proves no payment.")
+
+
+CreateOrderResult = Annotated[
+    CreateOrderSuccess
+    | InvalidInput
+    | IdempotencyKeyReused
+    | CoursesUnavailable
+    | AlreadyOwned
+    | OpenOrderExists
+    | PriceChanged
+    | RateLimited,
+    strawberry.union("CreateOrderResult"),
+]
+PayOrderResult = Annotated[
+    PayOrderSuccess | OrderNotFound | OrderNotPayable | AlreadyOwned | InvalidInput | RateLimited,
+    strawberry.union("PayOrderResult"),
+]
+ConfirmReturnResult = Annotated[
+    ConfirmReturnSuccess | OrderNotFound | InvalidInput | RateLimited, strawberry.union("ConfirmReturnResult")
+]
+
+
+@strawberry.type
+class PaymentsMutation:
+    @strawberry.mutation(description="Order courses at the price shown, and get the URL to pay them at.")
+    @typed_refusals
+    def create_order(self, info: Info, input: CreateOrderInput) -> CreateOrderResult:
+        user = buyer(info)
+        basket = check_basket(
+            course_ids=input.course_ids,
+            total_fen=input.total_amount,
+            subject=input.subject,
+            pay_type=input.pay_type,
+            idempotency_key=input.idempotency_key,
+        )
+        done = check_out(user_id=user.pk, basket=basket)
+        return CreateOrderSuccess(order=as_order(done), pay_url=done.pay_url, replayed=done.replayed)
+
+    @strawberry.mutation(description="A fresh URL for an unpaid order.")
+    @typed_refusals
+    def pay_order(self, info: Info, input: PayOrderInput) -> PayOrderResult:
+        done = pay_order(user_id=buyer(info).pk, number=input.order_id, pay_type=input.pay_type)
+        return PayOrderSuccess(order=as_order(done), pay_url=done.pay_url or "")
+
+    @strawberry.mutation(description="Tell what the browser brought back; an unpaid order is asked about at Alipay.")
+    @typed_refusals
+    def confirm_return(self, info: Info, input: ConfirmReturnInput) -> ConfirmReturnResult:
+        user = buyer(info)
+        try:
+            returned = confirm_return(provider="alipay", query=input.query, user_id=user.pk)
+        except MessageRefused as refusal:
+            raise InvalidInputError("query", "This is not a return that Alipay signed.") from refusal
+        if returned.order is None:
+            raise OrderNotFoundError
+        return ConfirmReturnSuccess(order=returned.order, verified=True)  # type: ignore[arg-type]
+
+
+def as_order(done: CheckedOut) -> Order:
+    return done.order  # type: ignore[return-value]

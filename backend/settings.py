@@ -1,0 +1,239 @@
+"""Settings. What varies comes from the environment; without any, DEBUG=1 runs the demo and DEBUG=0 says what is missing."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from backend import keyfiles
+
+BASE_DIR = keyfiles.BASE_DIR
+VAR_DIR = keyfiles.VAR_DIR
+env = environ.Env()
+
+
+def required(name: str, demo: str | None = None) -> str:
+    """The variable, or in DEBUG its demo value; otherwise a refusal that says the mend."""
+    value = env.str(name, default="")
+    if value:
+        return str(value)
+    if DEBUG and demo is not None:
+        return demo
+    raise ImproperlyConfigured(
+        f"{name} is not set. Set it in the environment (see .env.example), or DEBUG=1 for the demo."
+    )
+
+
+def comma_list(name: str, demo: list[str]) -> list[str]:
+    given = [part.strip() for part in env.str(name, default="").split(",") if part.strip()]
+    return given or (demo if DEBUG else [])
+
+
+def positive(name: str, default: int) -> int:
+    value = int(env.int(name, default=default))
+    if value < 1:
+        raise ImproperlyConfigured(f"{name} is {value}: it must be a whole number of seconds, at least 1.")
+    return value
+
+
+def one_of(name: str, default: str, *choices: str) -> str:
+    value = str(env.str(name, default=default))
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
+    return value
+
+
+# --- Where and how it runs -------------------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+PORT = env.int("PORT", default=8000)
+SECRET_KEY = (
+    env.str("SECRET_KEY", default="")
+    or (DEBUG and keyfiles.secret_or_create(VAR_DIR / "keys" / "secret_key", lambda: secrets.token_urlsafe(48)))
+    or required("SECRET_KEY")
+)
+THIS_MACHINE = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS = comma_list("ALLOWED_HOSTS", THIS_MACHINE)
+TRUSTED_PROXIES = comma_list("TRUSTED_PROXIES", [])
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+STOREFRONT_URL = env.str("STOREFRONT_URL", default=PUBLIC_URL).rstrip("/")
+
+_LOCAL_ORIGINS = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost") for port in (PORT, 5173, 8080)]
+CORS_ALLOWED_ORIGINS = comma_list("CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS)
+CORS_URLS_REGEX = r"^/(graphql(/stream)?|payments/alipay/return/|order/success/)$"
+CSRF_TRUSTED_ORIGINS = comma_list("CSRF_TRUSTED_ORIGINS", _LOCAL_ORIGINS)
+
+ROOT_URLCONF = "backend.urls"
+WSGI_APPLICATION = "backend.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "strawberry_django",
+    "backend.limits",
+    "backend.accounts",
+    "backend.courses",
+    "backend.orders",
+    "backend.payments",
+    "backend.schema",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Database --------------------------------------------------------------------------------------------------------
+
+
+def database() -> dict[str, Any]:
+    """SQLite or PostgreSQL from DATABASE_URL, each with the options that money needs."""
+    url = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'coursepay.sqlite3'}")
+    config: dict[str, Any] = env.db_url_config(url)
+    if config["ENGINE"].endswith("sqlite3"):
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        # IMMEDIATE: a transaction that will write says so at once, and waits instead of failing half-way. FULL: a
+        # commit that was acknowledged to Alipay survives a power cut.
+        ours: dict[str, Any] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+    elif config["ENGINE"].endswith("postgresql"):
+        config["CONN_HEALTH_CHECKS"] = True
+        ours = {
+            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 10},
+            "server_side_binding": True,
+            "prepare_threshold": 2,
+            "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+        }
+    else:
+        raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:/// or postgres://")
+    config["OPTIONS"] = {**ours, **config.get("OPTIONS", {})}
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People ----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+TOKEN_TTL_SECONDS = positive("TOKEN_TTL_SECONDS", 43200)
+RATE_LIMITS = one_of("RATE_LIMITS", "on", "on", "off") == "on"
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "backend" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+
+# --- Orders and payments ---------------------------------------------------------------------------------------------
+
+ORDER_TTL_SECONDS = positive("ORDER_TTL_SECONDS", 1800)
+if ORDER_TTL_SECONDS > 15 * 86400:
+    raise ImproperlyConfigured("ORDER_TTL_SECONDS is over 15 days, the longest that Alipay keeps a trade open.")
+
+SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=PORT + 1)
+SIMULATOR_APP_ID = "9021000100000001"
+SIMULATOR_SELLER_ID = "2088100000000001"
+SIMULATOR_PUBLIC_KEY_FILE = VAR_DIR / "alipay_simulator" / "alipay_public_key.pem"
+
+ALIPAY_GATEWAY_URL = required("ALIPAY_GATEWAY_URL", f"http://127.0.0.1:{SIMULATOR_PORT}/gateway.do")
+ALIPAY_REAL_MONEY = (urlsplit(ALIPAY_GATEWAY_URL).hostname or "").lower() == "openapi.alipay.com"
+ALIPAY_APP_ID = required("ALIPAY_APP_ID", SIMULATOR_APP_ID)
+ALIPAY_SELLER_ID = required("ALIPAY_SELLER_ID", SIMULATOR_SELLER_ID)
+ALIPAY_APP_PRIVATE_KEY_FILE = Path(
+    required("ALIPAY_APP_PRIVATE_KEY_FILE", str(VAR_DIR / "keys" / "app_private_key.pem"))
+)
+ALIPAY_APP_PUBLIC_KEY_FILE = VAR_DIR / "keys" / "app_public_key.pem"
+ALIPAY_PUBLIC_KEY_FILES = [
+    Path(name.strip()) for name in required("ALIPAY_PUBLIC_KEY_FILES", str(SIMULATOR_PUBLIC_KEY_FILE)).split(",")
+]
+if DEBUG and not env.str("ALIPAY_APP_PRIVATE_KEY_FILE", default=""):
+    _private = keyfiles.secret_or_create(ALIPAY_APP_PRIVATE_KEY_FILE, keyfiles.new_rsa_private_key)
+    if not ALIPAY_APP_PUBLIC_KEY_FILE.exists():
+        keyfiles.write_once(ALIPAY_APP_PUBLIC_KEY_FILE, keyfiles.public_key_of(_private))
+
+PAYMENT_PROVIDERS: dict[str, dict[str, Any]] = {
+    "alipay": {
+        "BACKEND": "backend.payments.providers.alipay.Alipay",
+        "OPTIONS": {
+            "app_id": ALIPAY_APP_ID,
+            "seller_id": ALIPAY_SELLER_ID,
+            "app_private_key_file": ALIPAY_APP_PRIVATE_KEY_FILE,
+            "alipay_public_key_files": ALIPAY_PUBLIC_KEY_FILES,
+            "gateway_url": ALIPAY_GATEWAY_URL,
+            "notify_url": f"{PUBLIC_URL}/payments/alipay/notify/",
+            "return_url": f"{STOREFRONT_URL}/pay/success",
+        },
+    }
+}
+
+# --- The web edge ----------------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+APPEND_SLASH = False  # a redirect is a failed delivery to Alipay's notify sender; an address is right or it is 404
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 30 * 60
+HTTPS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^payments/alipay/notify/$", r"^order/success/$", r"^healthz/"]
+SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "coursepay": {"level": env.str("LOG_LEVEL", default="INFO")},
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        # Refused queries are their senders' business; ours are logged by the view, masked.
+        "strawberry.execution": {"level": "CRITICAL"},
+    },
+}

@@ -1,0 +1,26 @@
+"""Every address of the backend."""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from backend.payments import views as payments
+from backend.schema.assembly import schema
+from backend.schema.view import CoursepayView, ide
+
+
+def live(request: HttpRequest) -> HttpResponse:
+    """The process is up and answers; what it stands on is another question."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+urlpatterns = [
+    # A token in a header, never a cookie: there is nothing for a foreign page to ride on.
+    path("graphql", csrf_exempt(CoursepayView.as_view(schema=schema, graphql_ide=ide()))),
+    path("payments/alipay/notify/", payments.alipay_notify),
+    path("payments/alipay/return/", payments.alipay_return),
+    path("order/success/", payments.order_success),
+    path("healthz/live", live),
+    path("admin/", admin.site.urls),
+]

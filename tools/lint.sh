@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Everything that can be checked without running the shop, fastest first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+export DEBUG=1
+$bin/python -m alipay_simulator --init
+$bin/ruff check .
+$bin/ruff format --check .
+$bin/lint-imports
+$bin/python manage.py makemigrations --check --dry-run
+$bin/python manage.py export_schema backend.schema --path /tmp/coursepay-schema.$$
+diff -u schema.graphql /tmp/coursepay-schema.$$ || { echo "schema.graphql is not current: run make schema"; exit 1; }
+rm -f /tmp/coursepay-schema.$$
+tools/check_deploy.sh
+$bin/mypy

@@ -1,0 +1,28 @@
+"""`make serve`: the production server on 127.0.0.1:$PORT with $WEB_WORKERS processes. No migration, no demo."""
+
+import os
+import sys
+
+
+def command() -> list[str]:
+    environment = os.environ
+    return [
+        os.path.join(os.path.dirname(sys.executable), "granian"),
+        "--interface", "wsgi",
+        "--host", environment.get("HOST", "127.0.0.1"),
+        "--port", environment.get("PORT", "8000"),
+        "--workers", environment.get("WEB_WORKERS", "2"),
+        "--blocking-threads", environment.get("WEB_THREADS", "4"),
+        "--workers-kill-timeout", "15",
+        "--no-ws",
+        "backend.wsgi:application",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    arguments = command()
+    os.execv(arguments[0], arguments)
+
+
+if __name__ == "__main__":
+    main()
