@@ -22,31 +22,31 @@ def create_app(config: Config, post: Post | None = None) -> Starlette:
     """Return the application; its `state.simulator` is the Simulator. Keys and book are made or opened at once.
 
     `post` replaces the way notifies leave (for tests and faults): it takes address and form, and returns an Answer.
+    An application lives once: its book is closed when its lifespan ends.
     """
     simulator = Simulator(config, post)
     pages = Pages(config)
-    gateway = Gateway(simulator, pages)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        sender = asyncio.create_task(simulator.run())
-        try:
-            yield
-        finally:
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
-            simulator.close()
-
-    app = Starlette(
-        routes=[
-            Route("/gateway.do", gateway.answer, methods=["GET", "POST"]),
-            *Cashier(simulator, pages).routes(),
-            *Console(simulator, pages).routes(),
-            *Api(simulator).routes(),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
-        ],
-        lifespan=lifespan,
-    )
+    routes = [
+        Route("/gateway.do", Gateway(simulator, pages).answer, methods=["GET", "POST"]),
+        *Cashier(simulator, pages).routes(),
+        *Console(simulator, pages).routes(),
+        *Api(simulator).routes(),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+    app = Starlette(routes=routes, lifespan=run_sender)
     app.state.simulator = simulator
     return app
+
+
+@contextlib.asynccontextmanager
+async def run_sender(app: Starlette) -> AsyncIterator[None]:
+    """Send notifies while the application is up; what is not delivered then stays in the book."""
+    simulator: Simulator = app.state.simulator
+    sender = asyncio.create_task(simulator.run())
+    try:
+        yield
+    finally:
+        sender.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sender
+        simulator.close()

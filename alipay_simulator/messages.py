@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
     from .trades import Trade
 
+OF_ONE_SEND = ("notify_time", "sign")
+NOTIFY_ORDER = (
+    *("gmt_create", "charset", "gmt_payment", "notify_time", "subject", "sign", "buyer_id", "body", "invoice_amount"),
+    *("version", "notify_id", "fund_bill_list", "notify_type", "out_trade_no", "total_amount", "trade_status"),
+    *("trade_no", "auth_app_id", "receipt_amount", "point_amount", "app_id", "buyer_pay_amount", "sign_type"),
+    *("seller_id", "passback_params"),
+)
+
 
 def return_address(return_url: str, trade: Trade, config: Config, now: float, key: RSAPrivateKey) -> str:
     """Return the merchant's address with the signed parameters behind its own ones, in their real order (protocol 3).
@@ -38,47 +46,63 @@ def return_address(return_url: str, trade: Trade, config: Config, now: float, ke
         "seller_id": config.seller_id,
         "timestamp": beijing(now),
     }
-    parts = urlsplit(return_url)
-    query = "&".join(filter(None, (parts.query, urlencode(signed_message(params, key)))))
-    return urlunsplit(parts._replace(query=query))
+    scheme, host, path, own, fragment = urlsplit(return_url)
+    query = "&".join(filter(None, (own, urlencode(signed_message(params, key)))))
+    return urlunsplit((scheme, host, path, query, fragment))
 
 
 def paid_notify(trade: Trade, config: Config) -> dict[str, str]:
-    """The fields of a `paid` notify in the order of the real sample (protocol 4.2).
+    """The fields of a `paid` notify (protocol 4.2). `notify_time` and `sign` belong to one send and stand empty."""
+    return in_order({**sender_fields(config, trade.paid_at or 0), **trade_fields(trade), **fund_fields(trade)})
 
-    `notify_time` and `sign` belong to one send and stand empty here. What the merchant did not send is left out:
-    Alipay sends no blank fields.
-    """
-    total = yuan(trade.total_fen)
-    paid_at = beijing(trade.paid_at or 0)
-    fields = {
-        "gmt_create": beijing(trade.created_at),
+
+def in_order(fields: dict[str, str]) -> dict[str, str]:
+    """Sort fields as the real samples have them; blank ones are left out, as Alipay does (protocol 2.3)."""
+    return {name: fields[name] for name in NOTIFY_ORDER if fields.get(name) or name in OF_ONE_SEND}
+
+
+def sender_fields(config: Config, event_at: float) -> dict[str, str]:
+    """Who says it, and under which id."""
+    return {
         "charset": "utf-8",
-        "gmt_payment": paid_at,
-        "notify_time": "",
-        "subject": trade.subject,
-        "sign": "",
-        "buyer_id": buyer_id(trade.account),
-        "body": trade.body,
-        "invoice_amount": total,
         "version": "1.0",
-        "notify_id": new_notify_id(trade.paid_at or 0),
-        "fund_bill_list": json.dumps([{"amount": total, "fundChannel": "ALIPAYACCOUNT"}], separators=(",", ":")),
-        "notify_type": "trade_status_sync",
-        "out_trade_no": trade.out_trade_no,
-        "total_amount": total,
-        "trade_status": trade.status,
-        "trade_no": trade.trade_no,
-        "auth_app_id": config.app_id,
-        "receipt_amount": total,
-        "point_amount": "0.00",
-        "app_id": config.app_id,
-        "buyer_pay_amount": total,
         "sign_type": "RSA2",
+        "notify_type": "trade_status_sync",
+        "notify_id": new_notify_id(event_at),
+        "app_id": config.app_id,
+        "auth_app_id": config.app_id,
         "seller_id": config.seller_id,
-        "passback_params": trade.passback_params,
+        "notify_time": "",
+        "sign": "",
     }
-    return {name: value for name, value in fields.items() if value or name in ("notify_time", "sign")}
+
+
+def trade_fields(trade: Trade) -> dict[str, str]:
+    """What it is about; `body` and `passback_params` come back as they were sent."""
+    return {
+        "trade_no": trade.trade_no,
+        "out_trade_no": trade.out_trade_no,
+        "trade_status": trade.status,
+        "total_amount": yuan(trade.total_fen),
+        "subject": trade.subject,
+        "body": trade.body,
+        "passback_params": trade.passback_params,
+        "buyer_id": buyer_id(trade.account),
+        "gmt_create": beijing(trade.created_at),
+        "gmt_payment": "" if trade.paid_at is None else beijing(trade.paid_at),
+    }
+
+
+def fund_fields(trade: Trade) -> dict[str, str]:
+    """Where the money came from: only a `paid` notify says so (protocol 4.2). The key inside is camelCase here."""
+    total = yuan(trade.total_fen)
+    return {
+        "receipt_amount": total,
+        "invoice_amount": total,
+        "buyer_pay_amount": total,
+        "point_amount": "0.00",
+        "fund_bill_list": json.dumps([{"amount": total, "fundChannel": "ALIPAYACCOUNT"}], separators=(",", ":")),
+    }
 
 
 def notify_form(params: dict[str, str], sent_at: float, key: RSAPrivateKey) -> str:

@@ -1,7 +1,7 @@
 """HTML in Chinese and English: which language, which words, and headers that allow nothing from elsewhere."""
 
 import hashlib
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,29 +29,41 @@ HEADERS = {
 }
 
 
+@cache
+def templates() -> Environment:
+    """The templates with their filters, compiled once per process."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(yuan=yuan, beijing=beijing, masked=masked)
+    environment.globals["version"] = _version()
+    return environment
+
+
 class Pages:
-    """The templates, with the words and filters they use."""
+    """Shows a template in the words of the visitor's language."""
 
     def __init__(self, config: Config) -> None:
-        self.environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.environment.filters.update(yuan=yuan, beijing=beijing, masked=masked)
-        self.environment.globals.update(config=config, version=_version())
+        self.config = config
 
     def show(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
         """Render a page in the visitor's language; a `lang` in the URL is remembered in a cookie."""
         lang = language(request)
-        html = self.environment.get_template(template).render(
-            lang=lang,
-            other=other_language_link(request, lang, context.get("session")),
-            t=partial(word, lang),
-            because=partial(because, lang),
-            **context,
+        html = (
+            templates()
+            .get_template(template)
+            .render(
+                config=self.config,
+                lang=lang,
+                other=other_language_link(request, lang, context.get("session")),
+                t=partial(word, lang),
+                because=partial(because, lang),
+                **context,
+            )
         )
         response = HTMLResponse(html, status, headers=HEADERS)
         if request.query_params.get("lang") in LANGUAGES:

@@ -15,7 +15,7 @@ VAR_DIR = BASE_DIR / "var"
 
 
 def read_secret(path: Path) -> str:
-    """The text of a secret file. Raises ImproperlyConfigured where it is missing, lies in the tree, or is readable by all."""
+    """The text of a secret file. Raises ImproperlyConfigured where it is missing, in the tree, or readable by all."""
     refuse_inside_tree(path)
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -27,7 +27,7 @@ def read_secret(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file that is no secret, such as a public key. Raises ImproperlyConfigured where it cannot be read."""
+    """The text of a file that is no secret, such as a public key. Raises ImproperlyConfigured if it cannot be read."""
     try:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:

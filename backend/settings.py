@@ -1,4 +1,4 @@
-"""Settings. What varies comes from the environment; without any, DEBUG=1 runs the demo and DEBUG=0 says what is missing."""
+"""Settings. What varies comes from the environment; DEBUG=1 alone runs the demo, DEBUG=0 alone says what is missing."""
 
 import secrets
 from pathlib import Path
@@ -23,7 +23,7 @@ def required(name: str, demo: str | None = None) -> str:
     if DEBUG and demo is not None:
         return demo
     raise ImproperlyConfigured(
-        f"{name} is not set. Set it in the environment (see .env.example), or DEBUG=1 for the demo."
+        f"{name} is not set. Set it in the environment (.env.example lists all), or DEBUG=1 for the demo."
     )
 
 
@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "backend.orders",
     "backend.payments",
     "backend.schema",
+    "backend.shopfront",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

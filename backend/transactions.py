@@ -39,5 +39,5 @@ def in_transaction(use_case: Callable[P, R]) -> Callable[P, R]:
 
 
 def wants_another_try(error: OperationalError) -> bool:
-    """Whether PostgreSQL undid the transaction for the sake of another and expects it again (PostgreSQL manual 13.5)."""
+    """Whether PostgreSQL undid the transaction for another's sake and expects it again (PostgreSQL manual, 13.5)."""
     return getattr(error.__cause__, "sqlstate", None) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED)

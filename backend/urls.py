@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from backend.payments import views as payments
 from backend.schema.assembly import schema
 from backend.schema.view import CoursepayView, ide
+from backend.shopfront import views as shopfront
 
 
 def live(request: HttpRequest) -> HttpResponse:
@@ -23,4 +24,6 @@ urlpatterns = [
     path("order/success/", payments.order_success),
     path("healthz/live", live),
     path("admin/", admin.site.urls),
+    path("", shopfront.shop),
+    path("pay/success", shopfront.result),
 ]

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 
 def command() -> list[str]:
     environment = os.environ
     return [
-        os.path.join(os.path.dirname(sys.executable), "granian"),
+        str(Path(sys.executable).with_name("granian")),
         "--interface", "wsgi",
         "--host", environment.get("HOST", "127.0.0.1"),
         "--port", environment.get("PORT", "8000"),

@@ -25,7 +25,7 @@ def log_in(request: HttpRequest, *, username: str, password: str) -> SignedIn:
     """Check a password and issue a token. Raises InvalidCredentials, RateLimited.
 
     A try is counted before the password is looked at, so that tries sent at once are all counted; a good one clears the
-    account's count, not the address's. An unknown name costs a password hash too: time does not tell who has an account.
+    account's count, not the address's. An unknown name costs a password hash too: time does not tell who is known here.
     """
     take(PER_ADDRESS, client_address(request))
     account = username.strip().casefold()[:150]

@@ -17,7 +17,7 @@ class User(AbstractUser):
 
     token_epoch = models.CharField(_("token epoch"), max_length=22, default=new_epoch, editable=False)
 
-    class Meta(AbstractUser.Meta):
+    class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from backend import keyfiles
@@ -28,7 +29,7 @@ def dangers() -> Iterator[tuple[str, str, str]]:
     if settings.ORDER_TTL_SECONDS < SHORTEST_TIME_TO_PAY:
         yield (
             "003",
-            "ORDER_TTL_SECONDS is under 60: Alipay takes no time_expire nearer than a minute.",
+            "ORDER_TTL_SECONDS is under 60: Alipay takes no time_expire so near.",
             "Set 60 or more.",
         )
     if uses_simulator_key():
@@ -73,7 +74,7 @@ def check_dangers_on_deploy(app_configs: Sequence[AppConfig] | None, **kwargs: A
 
 
 def warnings() -> list[CheckMessage]:
-    return [Warning(what, hint=mend, id=f"coursepay.W{n}") for n, what, mend in dangers()]
+    return [CheckWarning(what, hint=mend, id=f"coursepay.W{n}") for n, what, mend in dangers()]
 
 
 @register(Tags.database)
@@ -91,7 +92,9 @@ def sqlite_warning() -> list[CheckMessage]:
     if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return []
     hint = "Set DATABASE_URL=postgres://…"
-    return [Warning("The database is SQLite: one machine and one writer at a time.", hint=hint, id="coursepay.W007")]
+    return [
+        CheckWarning("The database is SQLite: one machine and one writer at a time.", hint=hint, id="coursepay.W007")
+    ]
 
 
 @register(Tags.security)

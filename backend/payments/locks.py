@@ -1,7 +1,7 @@
 """Every row lock the shop takes, in the one order they may be taken: buyer → orders by id → payments by id.
 
-Locks are FOR NO KEY UPDATE: they hold off each other, and let rows that refer to the locked ones be written. On SQLite a
-transaction holds the whole database (BEGIN IMMEDIATE), and these only read.
+Locks are FOR NO KEY UPDATE: they hold off each other, and let rows that refer to the locked ones be written. On SQLite
+a transaction holds the whole database (BEGIN IMMEDIATE), and these only read.
 """
 
 from backend.accounts.models import User

@@ -124,7 +124,7 @@ def replay(kept: Notification) -> bool:
 def upsert(message: Notification) -> Notification:
     """Store a message once for its bytes; a repeat counts, and keeps the first verdict. One statement."""
     columns = [field for field in Notification._meta.concrete_fields if not field.primary_key]
-    names = ", ".join(connection.ops.quote_name(field.column) for field in columns)
+    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
     table = connection.ops.quote_name(Notification._meta.db_table)
     values = [field.get_db_prep_save(getattr(message, field.attname), connection) for field in columns]
     with connection.cursor() as cursor:

@@ -13,7 +13,7 @@ from backend.payments.returns import confirm_return
 
 PROVIDER = "alipay"
 MOST_READ = 64 * 1024
-"""Bytes of a notify that are read at all: four times what is taken, so that the length tells a mistake from an attack."""
+"""Bytes of a notify that are read at all: four times what is taken."""
 
 
 @csrf_exempt

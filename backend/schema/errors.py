@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, cast
 
 import strawberry
 
@@ -10,10 +10,14 @@ from backend import errors
 from backend.errors import ErrorCode
 from backend.schema.scalars import Money
 
+if TYPE_CHECKING:
+    from backend.schema.orders import Order
+
 P = ParamSpec("P")
 R = TypeVar("R")
+LazyOrder = Annotated["Order", strawberry.lazy("backend.schema.orders")]
+"""Orders know these refusals, and these know orders."""
 
-Order = Annotated["Order", strawberry.lazy("backend.schema.orders")]
 
 strawberry.enum(ErrorCode, description="The name of a refusal, for code to branch on.")
 
@@ -56,7 +60,7 @@ class AlreadyOwned(UserError):
 
 @strawberry.type(description="An unpaid order holds one of these courses.")
 class OpenOrderExists(UserError):
-    order: Order = strawberry.field(description="The order that holds it.")  # type: ignore[valid-type]
+    order: LazyOrder = strawberry.field(description="The order that holds it.")
 
     @strawberry.field(description="Where to pay that order; null when it can no longer be paid.")
     def pay_url(self) -> str | None:
@@ -78,7 +82,7 @@ class OrderNotFound(UserError):
 
 @strawberry.type(description="The order is not waiting for money any more.")
 class OrderNotPayable(UserError):
-    order: Order = strawberry.field(description="As it stands.")  # type: ignore[valid-type]
+    order: LazyOrder = strawberry.field(description="As it stands.")
 
 
 def as_type(error: errors.ShopError) -> UserError:

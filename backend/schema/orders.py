@@ -159,7 +159,7 @@ def key_of(number: str) -> int | None:
 NEWEST_FIRST = Keyset(newest_first=True, cursor_of=lambda order: str(order.number), key_of=key_of)
 
 
-def visible_to(info: Info) -> "strawberry_django.utils.typing.AnyQuerySet":
+def visible_to(info: Info) -> models.OrderQuerySet:
     """The orders that whoever asks may see: their own, and staff everyone's."""
     user = buyer(info)
     return models.Order.objects.all() if user.is_staff else models.Order.objects.filter(user_id=user.pk)
@@ -178,9 +178,9 @@ class OrdersQuery:
         asked = id if out_trade_no is None else out_trade_no
         if not asked or "\x00" in asked or len(asked) > 64:
             return None
-        return (
-            orders.filter(number=asked) if out_trade_no is None else orders.filter(payments__out_trade_no=asked)
-        ).first()
+        by_number = orders.filter(number=asked)
+        found = by_number if out_trade_no is None else orders.filter(payments__out_trade_no=asked)
+        return found.first()  # type: ignore[return-value]
 
     @strawberry.field(description="One's own orders, newest first.")
     def orders(

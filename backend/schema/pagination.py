@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 from django.db.models import QuerySet
@@ -77,4 +77,4 @@ def connection_of(
         start_cursor=edges[0].cursor if edges else None,
         end_cursor=edges[-1].cursor if edges else None,
     )
-    return Connection[Any](page_info=info, edges=edges, count=cast("Callable[[], int]", rows.count))
+    return Connection[Any](page_info=info, edges=edges, count=rows.count)

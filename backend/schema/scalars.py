@@ -6,13 +6,14 @@ from typing import NewType
 
 import strawberry
 from django.conf import settings
+from strawberry.types.scalar import ScalarDefinition
 
 from backend.money import format_yuan, parse_yuan
 
 Money = NewType("Money", int)
 """Fen inside; outside a yuan string with exactly two places."""
 
-SCALARS = {
+SCALARS: dict[object, ScalarDefinition] = {
     Money: strawberry.scalar(
         name="Money",
         description='Yuan with exactly two places, as a string: "117.00". ASCII digits, 0.00 to 99999999.99; anything'

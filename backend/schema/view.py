@@ -99,7 +99,7 @@ def did_not_run(data: dict[str, Any]) -> bool:
 
 
 def presentable(error: GraphQLError) -> dict[str, Any]:
-    """The error as clients may see it: ours and the query's own as they are; a bug as a number to find it in the log."""
+    """The error as clients may see it: ours and the query's own as they are; a bug as a number to find in the log."""
     if error.extensions and "code" in error.extensions:
         return cast("dict[str, Any]", error.formatted)
     if error.original_error is None:

@@ -63,7 +63,7 @@ def test_the_checks_come_in_their_order(start, data, merchant_of, in_beijing):
 
 
 def test_biz_content_is_looked_at_last(merchant):
-    for text in ("{", "[]", '"x"', "", '{"out_trade_no":"\\ud800"}', "[" * 100_000):
+    for text in ("{", "[]", '"x"', "", '{"out_trade_no":"\\ud800"}', "[" * 5000):
         assert node(merchant.get(merchant.params(biz_content=text)))[:2] == ("40002", "ACQ.INVALID_PARAMETER")
 
 

@@ -75,7 +75,7 @@ def test_eight_sends_on_the_schedule_with_one_id_and_fresh_times(sandbox, mercha
 
 
 def test_a_fast_clock_hurries_the_schedule_but_not_the_deadlines(start, merchant_of, listener, poll):
-    sandbox = start(clock_speed=20_000)
+    sandbox = start(clock_speed=100_000)
     merchant = merchant_of(sandbox)
     listener.answer((500, b"success"))
     sandbox.act("scan", sandbox.open(merchant.pay_url("waiting")))

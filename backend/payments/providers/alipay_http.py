@@ -132,5 +132,5 @@ class _BoundedReader(io.RawIOBase):
         count = self._sock.recv_into(buffer)
         self._room -= count
         if self._room < 0:
-            raise OSError("the answer is too large")
+            raise ProviderUnavailable("the answer is too large")
         return count

@@ -72,11 +72,11 @@ class ProviderError(Exception):
     """Everything that a provider call may raise."""
 
 
-class ProviderUnavailable(ProviderError):  # noqa: N818 - an outcome, not an error
+class ProviderUnavailable(ProviderError):
     """The outcome is unknown: time-out, garbage, bad signature, the provider's own fault. Ask again later."""
 
 
-class ProviderRejected(ProviderError):  # noqa: N818 - an outcome, not an error
+class ProviderRejected(ProviderError):
     """The provider said no, signed. ``code`` and ``message`` are its own words."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -92,7 +92,7 @@ class TradeNotFound(ProviderRejected):
     """
 
 
-class MessageRefused(ProviderError):  # noqa: N818 - an outcome, not an error
+class MessageRefused(ProviderError):
     """A notify or return that must not be acted on. ``reason`` is one of the words below, for the inbox and the log."""
 
     TOO_LARGE = "too_large"

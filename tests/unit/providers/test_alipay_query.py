@@ -296,6 +296,11 @@ def test_a_signed_answer_that_says_nothing_definite_of_our_trade(node):
         ask_body(answer(node))
 
 
+def test_nesting_deeper_than_the_reader_is_no_answer(alipay):
+    with pytest.raises(ProviderUnavailable, match="RecursionError"):
+        open_answer(b'{"a":' + b"[" * 60_000, METHOD, alipay._client.verify_bytes)
+
+
 def test_an_unsigned_refusal_tells_the_operator_its_code_but_no_foreign_text():
     body = b'{"error_response":{"code":"40002","sub_code":"isv.invalid-app-id","sub_msg":"<b>"}}'
     with pytest.raises(ProviderUnavailable, match=re.escape("(40002 isv.invalid-app-id)")) as caught:
@@ -303,7 +308,7 @@ def test_an_unsigned_refusal_tells_the_operator_its_code_but_no_foreign_text():
     assert "<b>" not in str(caught.value)
     with pytest.raises(ProviderUnavailable) as caught:
         ask_body(b'{"error_response":{"code":"a\\nb"}}')
-    assert "a" not in re.findall(r"\((.*)\)", str(caught.value))
+    assert str(caught.value) == "an unsigned answer, which proves nothing"
 
 
 @pytest.mark.parametrize("status", ["201 Created", "204 No Content", "400 Bad", "500 Oops", "502 Bad Gateway"])
@@ -374,8 +379,10 @@ def answers_of_size(size):
 def test_the_size_limit_is_64_kib_of_head_and_body():
     fits = answers_of_size(64 * 1024 - 100)
     assert ask(fits) == TRADE
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailable, match="too large"):
         ask(answers_of_size(64 * 1024 + 100))
+    with pytest.raises(ProviderUnavailable, match="too large"):
+        ask_body(answer(PAID) + b" " * 64 * 1024)
 
 
 def test_a_refused_connection_is_unknown():
@@ -421,22 +428,22 @@ def listen_only(caller):
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n"
 SLOW = {
     "silence": listen_only,
-    "a head that drips": drip(b"HTTP/1.1 200 OK\r\nX: ", repeat(b"x")),
-    "a status line that drips": drip(b"", repeat(b"H")),
-    "a body that drips": drip(HEAD, repeat(b" ")),
-    "chunks that drip": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", repeat(b"1\r\n \r\n")),
-    "interim answers without end": drip(b"", repeat(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "a head that drips": drip(b"HTTP/1.1 200 OK\r\nX: ", repeat(b"x", 200)),
+    "a status line that drips": drip(b"", repeat(b"H", 200)),
+    "a body that drips": drip(HEAD, repeat(b" ", 200)),
+    "chunks that drip": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", repeat(b"1\r\n \r\n", 200)),
+    "interim answers without end": drip(b"", repeat(b"HTTP/1.1 100 Continue\r\n\r\n", 200)),
 }
 
 
 def assert_gives_up(script, scheme="http"):
-    """The call ends by its deadline, far within the 60 s that these gateways would go on."""
+    """The call ends by its deadline, well within the 10 s and more that these gateways go on."""
     with serving(bounded(script)) as gateway:
         alipay = make(gateway_url=gateway.url.replace("http", scheme, 1))
         began = time.monotonic()
         with pytest.raises(ProviderUnavailable, match="no whole answer in time"):
             alipay.query(NUMBER, deadline=0.4)
-        assert 0.3 < time.monotonic() - began < 20
+        assert 0.3 < time.monotonic() - began < 8
         assert gateway.caller_left.wait(20)
 
 
@@ -454,7 +461,7 @@ def half_a_handshake(caller):
     caller.request.recv(4096)
     # The head of a TLS record of 16000 bytes, which then comes a byte at a time.
     caller.request.sendall(b"\x16\x03\x03\x3e\x80\x02")
-    caller.send_until_caller_leaves(repeat(b"\x00"), pause=0.05)
+    caller.send_until_caller_leaves(repeat(b"\x00", 200), pause=0.05)
 
 
 @pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
@@ -559,7 +566,7 @@ def test_a_certificate_for_another_host_is_refused(certificate, trusted, monkeyp
 
 
 def test_a_body_that_drips_over_tls_is_left_at_the_deadline(certificate, trusted):
-    assert_gives_up(over_tls(certificate, drip(HEAD, repeat(b" "))), "https")
+    assert_gives_up(over_tls(certificate, drip(HEAD, repeat(b" ", 200))), "https")
 
 
 # Nothing else
