@@ -17,7 +17,6 @@ from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
 from backend.payments.trades import TradeRefused, apply_trade
-from backend.transactions import in_transaction
 
 logger = logging.getLogger("coursepay.notifications")
 
@@ -82,19 +81,13 @@ def keep_verified(provider: str, body: bytes, sender: str, notice: Notice) -> No
 def handle(kept: Notification, notice: Notice) -> bool:
     """Apply a kept notice; whether its effect is committed."""
     try:
-        _apply_and_mark(kept, notice)
+        apply_trade(notice.trade, together_with=lambda effect: mark(kept, Verdict.APPLIED, effect.value))
     except TradeRefused as refusal:
         # Genuine, and yet not to be applied: real money may be in it. Kept without a cap, for people to look at.
         logger.error("notify %s for %s refused: %s", notice.notify_id, notice.trade.out_trade_no, refusal.reason)
         mark(kept, Verdict.REFUSED, refusal.reason)
         return False
     return True
-
-
-@in_transaction
-def _apply_and_mark(kept: Notification, notice: Notice) -> None:
-    effect = apply_trade(notice.trade)
-    mark(kept, Verdict.APPLIED, effect.value)
 
 
 def mark(kept: Notification, verdict: Verdict, reason: str) -> None:

@@ -6,6 +6,7 @@ the effect is had once, in one transaction with the order's status, its event an
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 
@@ -39,10 +40,13 @@ class TradeRefused(Exception):
         self.reason = reason
 
 
-def apply_trade(trade: Trade) -> Effect:
-    """Take what the provider says of a trade into our books. Raises TradeRefused."""
+def apply_trade(trade: Trade, *, together_with: Callable[[Effect], None] | None = None) -> Effect:
+    """Take what the provider says of a trade into our books. Raises TradeRefused.
+
+    ``together_with`` is called with the effect in the same transaction: both are committed, or neither.
+    """
     try:
-        return _apply(trade)
+        return _apply(trade, together_with or (lambda effect: None))
     except IntegrityError as error:
         # The last line of defence: the database refused, and nothing of this trade was written.
         logger.exception("trade %s broke a constraint", trade.out_trade_no)
@@ -52,7 +56,13 @@ def apply_trade(trade: Trade) -> Effect:
 
 
 @in_transaction
-def _apply(trade: Trade) -> Effect:
+def _apply(trade: Trade, together_with: Callable[[Effect], None]) -> Effect:
+    effect = _take_in(trade)
+    together_with(effect)
+    return effect
+
+
+def _take_in(trade: Trade) -> Effect:
     payment = lock_payment(trade.out_trade_no)
     if payment is None or payment.provider != trade.provider:
         raise TradeRefused("unknown order")
