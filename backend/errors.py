@@ -23,6 +23,9 @@ class ErrorCode(Enum):
     PRICE_CHANGED = "PRICE_CHANGED"
     ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
     ORDER_NOT_PAYABLE = "ORDER_NOT_PAYABLE"
+    ORDER_NOT_CANCELLABLE = "ORDER_NOT_CANCELLABLE"
+    NOTHING_TO_REFUND = "NOTHING_TO_REFUND"
+    REFUND_TOO_LARGE = "REFUND_TOO_LARGE"
 
 
 class ShopError(Exception):
@@ -111,3 +114,25 @@ class OrderNotPayable(ShopError):
     def __init__(self, order: "Order") -> None:
         super().__init__("This order can no longer be paid.")
         self.order = order
+
+
+class OrderNotCancellable(ShopError):
+    code = ErrorCode.ORDER_NOT_CANCELLABLE
+
+    def __init__(self, order: "Order") -> None:
+        super().__init__("Only an unpaid order can be cancelled.")
+        self.order = order
+
+
+class NothingToRefund(ShopError):
+    code = ErrorCode.NOTHING_TO_REFUND
+
+    def __init__(self) -> None:
+        super().__init__("This order holds no money that could be refunded.")
+
+
+class RefundTooLarge(ShopError):
+    code = ErrorCode.REFUND_TOO_LARGE
+
+    def __init__(self, left_fen: int) -> None:
+        super().__init__(f"Only {format_yuan(left_fen)} yuan are left to refund in one payment.")

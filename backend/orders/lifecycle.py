@@ -2,23 +2,47 @@
 
 from datetime import datetime
 
-from backend.courses.enrollment import open_access
-from backend.orders.models import Order, OrderEvent, OrderStatus
+from backend.courses.enrollment import close_access, open_access
+from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus
 
 
-def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "") -> None:
-    """The money is here: the order is PAID and its courses are open, in one transaction. Raises MoveRefused."""
+def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "") -> list[OrderLine]:
+    """The money is here: the order is PAID and its courses are open, in one transaction. Raises MoveRefused.
+
+    Returns the lines whose course stays as it was, because the buyer owned it already: their money goes back.
+    """
     order.move_to(OrderStatus.PAID, paid_at=paid_at)
-    lines = dict(order.lines.order_by("course_id").values_list("course_id", "id"))
-    open_access(user_id=order.user_id, line_ids=lines, at=now)
-    OrderEvent.objects.bulk_create(
-        [
-            OrderEvent(order=order, name="order.paid", at=now, detail=detail),
-            OrderEvent(order=order, name="enrollment.opened", at=now, detail=f"{len(lines)} courses"),
-        ]
-    )
+    lines = list(order.lines.order_by("course_id"))
+    opened = open_access(user_id=order.user_id, line_ids={line.course_id: line.pk for line in lines}, at=now)
+    events = [OrderEvent(order=order, name="order.paid", at=now, detail=detail)]
+    if opened:
+        events.append(OrderEvent(order=order, name="enrollment.opened", at=now, detail=courses(len(opened))))
+    OrderEvent.objects.bulk_create(events)
+    return [line for line in lines if line.course_id not in opened]
+
+
+def mark_cancelled(order: Order, *, now: datetime) -> None:
+    """The buyer's word: CANCELLED at once, its courses free again. Raises MoveRefused."""
+    order.move_to(OrderStatus.CANCELLED)
+    record(order, "order.cancelled", at=now)
+
+
+def mark_timed_out(order: Order, *, now: datetime) -> None:
+    """The clock's word, once nothing can be paid for it any more. Raises MoveRefused."""
+    order.move_to(OrderStatus.TIMED_OUT)
+    record(order, "order.timed_out", at=now)
+
+
+def end_access(order: Order, *, course_ids: list[int] | None, now: datetime) -> None:
+    """Close what this order opened: all of it, or the courses named."""
+    if closed := close_access(order_id=order.pk, course_ids=course_ids, at=now):
+        record(order, "enrollment.closed", at=now, detail=courses(closed))
 
 
 def record(order: Order, name: str, *, at: datetime, detail: str = "") -> None:
     """Add a line to the order's history."""
-    OrderEvent.objects.create(order=order, name=name, at=at, detail=detail)
+    OrderEvent.objects.create(order=order, name=name, at=at, detail=detail[:200])
+
+
+def courses(count: int) -> str:
+    return f"{count} course" if count == 1 else f"{count} courses"

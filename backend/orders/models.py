@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from backend.courses.models import Course
+from backend.courses.models import Course, Enrollment
 from backend.money import MAX_FEN
 from backend.status import HasStatus
 
@@ -95,6 +95,11 @@ class Order(HasStatus):
     def is_terminal(self) -> bool:
         """Whether a client may stop polling."""
         return self.status != OrderStatus.UNPAID
+
+    def has_course_to_open(self) -> bool:
+        """Whether a course of this order is not open to its buyer yet."""
+        owned = Enrollment.objects.open().filter(user_id=self.user_id).values("course_id")
+        return self.lines.exclude(course_id__in=owned).exists()
 
     def has_expired(self, now: datetime) -> bool:
         return now >= self.expires_at

@@ -69,11 +69,11 @@ def check_basket(
         raise InvalidInput("courseIds", f"An order has 1 to {MAX_COURSES} courses.")
     if len(set(course_ids)) != len(course_ids):
         raise InvalidInput("courseIds", "A course can be in an order only once.")
-    if subject is not None and (len(subject) > MAX_SUBJECT or not _is_plain_text(subject)):
+    if subject is not None and (len(subject) > MAX_SUBJECT or not is_plain_text(subject)):
         raise InvalidInput("subject", f"A subject is at most {MAX_SUBJECT} characters, without control characters.")
     if pay_type != PayType.ALIPAY:
         raise InvalidInput("payType", "This shop takes ALIPAY.")
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
+    if idempotency_key is not None and not is_key(idempotency_key):
         raise InvalidInput("idempotencyKey", "A key is 1 to 128 printable ASCII characters.")
     return Basket(tuple(course_ids), total_fen, (subject or "").strip(), pay_type, idempotency_key)
 
@@ -174,7 +174,12 @@ def display_subject(courses: Sequence[Course]) -> str:
     return name[: MAX_SUBJECT - len(suffix)] + suffix
 
 
-def _is_plain_text(text: str) -> bool:
+def is_key(text: str) -> bool:
+    """1 to 128 printable ASCII characters."""
+    return _KEY.fullmatch(text) is not None
+
+
+def is_plain_text(text: str) -> bool:
     """Without NUL (which PostgreSQL refuses), lone surrogates, line breaks and characters that reverse the reading."""
     return all(unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp", "Cf") for character in text)
 

@@ -1,16 +1,17 @@
 """From basket to pay URL: what touches an order and opens its trade."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from backend.courses.enrollment import owned_course_ids
-from backend.errors import AlreadyOwned, InvalidInput, OrderNotFound, OrderNotPayable
-from backend.orders.lifecycle import record
+from backend.errors import AlreadyOwned, InvalidInput, OrderNotCancellable, OrderNotFound, OrderNotPayable
+from backend.orders.lifecycle import mark_cancelled, record
 from backend.orders.models import Order, OrderStatus, PayType
 from backend.orders.placement import Basket, place_order
-from backend.payments.locks import lock_buyer
+from backend.payments.locks import lock_buyer, lock_order, lock_payments
 from backend.payments.models import Payment, PaymentStatus, ProviderName
 from backend.payments.providers.base import PayRequest, Trade, TradeState
 from backend.payments.registry import get_provider
@@ -60,6 +61,7 @@ def open_payment(order: Order, now: datetime) -> Payment:
         amount_fen=order.total_fen,
         created_at=now,
         expires_at=order.expires_at,
+        next_query_at=min(now + timedelta(seconds=settings.PAYMENT_QUERY_AFTER_SECONDS), order.expires_at),
     )
 
 
@@ -70,7 +72,7 @@ def pay_order(*, user_id: int, number: str, pay_type: PayType | None = None) -> 
     Raises OrderNotFound, InvalidInput, OrderNotPayable, AlreadyOwned.
     """
     lock_buyer(user_id)
-    order = Order.objects.select_for_update(no_key=True).filter(user_id=user_id, number=number).first()
+    order = lock_order(number, user_id=user_id)
     if order is None:
         raise OrderNotFound
     if pay_type not in (None, PayType.ALIPAY):
@@ -86,6 +88,28 @@ def pay_order(*, user_id: int, number: str, pay_type: PayType | None = None) -> 
     if (url := pay_url(order, payment, now)) is None:
         raise OrderNotPayable(order)
     return CheckedOut(order, url)
+
+
+@in_transaction
+def cancel_order(*, user_id: int, number: str) -> Order:
+    """The buyer's word: CANCELLED at once, whatever Alipay answers. Raises OrderNotFound, OrderNotCancellable.
+
+    What is open at Alipay is closed by the jobs, and watched until its URL cannot be paid any more: money that comes
+    all the same goes back.
+    """
+    order = lock_order(number, user_id=user_id)
+    if order is None:
+        raise OrderNotFound
+    if order.status != OrderStatus.UNPAID:
+        raise OrderNotCancellable(order)
+    now = timezone.now()
+    for payment in lock_payments(order):
+        if payment.status == PaymentStatus.OPEN:
+            payment.move_to(PaymentStatus.CLOSING, next_query_at=now)
+        elif payment.status == PaymentStatus.CLOSED:
+            Payment.objects.filter(pk=payment.pk).update(next_query_at=None)
+    mark_cancelled(order, now=now)
+    return order
 
 
 def newest_payment(order: Order) -> Payment:

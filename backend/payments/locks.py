@@ -1,11 +1,13 @@
-"""Every row lock the shop takes, in the one order they may be taken: buyer → orders by id → payments by id.
+"""Every row lock the shop takes, in the one order they may be taken: buyer → orders → payments by id →
+refunds.
 
 Locks are FOR NO KEY UPDATE: they hold off each other, and let rows that refer to the locked ones be written. On SQLite
 a transaction holds the whole database (BEGIN IMMEDIATE), and these only read.
 """
 
 from backend.accounts.models import User
-from backend.payments.models import Payment
+from backend.orders.models import Order
+from backend.payments.models import Payment, Refund
 
 
 def lock_buyer(user_id: int) -> None:
@@ -21,3 +23,28 @@ def lock_payment(out_trade_no: str) -> Payment | None:
         .filter(out_trade_no=out_trade_no)
         .first()
     )
+
+
+def lock_order(number: str, *, user_id: int | None = None) -> Order | None:
+    """The order of that number (and buyer), locked and read after the lock."""
+    rows = Order.objects.select_for_update(no_key=True).filter(number=number)
+    return (rows if user_id is None else rows.filter(user_id=user_id)).first()
+
+
+def lock_payments(order: Order) -> list[Payment]:
+    """All attempts of an order whose lock is held, by id."""
+    payments = list(Payment.objects.select_for_update(no_key=True).filter(order=order).order_by("id"))
+    for payment in payments:
+        payment.order = order
+    return payments
+
+
+def lock_refund(refund_id: int) -> Refund:
+    """The refund with its order and payment, locked in that order."""
+    number = Refund.objects.values_list("order__number", flat=True).get(pk=refund_id)
+    order = lock_order(number)
+    assert order is not None
+    payments = {payment.pk: payment for payment in lock_payments(order)}
+    refund = Refund.objects.select_for_update(no_key=True).get(pk=refund_id)
+    refund.order, refund.payment = order, payments[refund.payment_id]
+    return refund

@@ -3,6 +3,8 @@
 A verified notify and a signed answer to our query both become a ``Trade`` and come through ``apply_trade``; nothing
 else marks anything paid. It may be told the same thing any number of times, in any order, by any number of processes:
 the effect is had once, in one transaction with the order's status, its event and the courses it opens.
+
+The money is recorded first; what it means is decided after: it pays the order, or it goes back.
 """
 
 import logging
@@ -10,14 +12,16 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
 from backend.orders.lifecycle import mark_paid, record
-from backend.orders.models import OrderStatus
+from backend.orders.models import Order, OrderStatus
 from backend.payments.locks import lock_payment
-from backend.payments.models import Payment, PaymentStatus
+from backend.payments.models import Payment, PaymentStatus, RefundCause
 from backend.payments.providers.base import Trade, TradeState
+from backend.payments.refunds import give_back, reconcile_reported, take_in_report
 from backend.status import MoveRefused
 from backend.transactions import in_transaction
 
@@ -29,6 +33,7 @@ class Effect(Enum):
 
     PAID = "paid"
     CLOSED = "closed"
+    REFUNDED = "refund taken in"
     NOTHING_NEW = "nothing new"
 
 
@@ -69,13 +74,17 @@ def _take_in(trade: Trade) -> Effect:
     if trade.amount_fen != payment.amount_fen:
         raise TradeRefused(f"wrong amount: {trade.amount_fen} fen, not {payment.amount_fen}")
     now = timezone.now()
-    match trade.state:
-        case TradeState.PAID:
-            return _pay(payment, trade, now)
-        case TradeState.CLOSED:
-            return _close(payment, now)
-        case _:
-            return Effect.NOTHING_NEW
+    if trade.state == TradeState.PENDING:
+        return Effect.NOTHING_NEW
+    if trade.state == TradeState.CLOSED and not _was_paid(payment, trade):
+        return _close(payment, now)
+    effect = _pay(payment, trade, now)
+    return effect if not _reported_refund(payment, trade, now) else Effect.REFUNDED
+
+
+def _was_paid(payment: Payment, trade: Trade) -> bool:
+    """Whether a closed trade had been paid: then it was closed by a full refund (Alipay's status table)."""
+    return payment.status == PaymentStatus.PAID or trade.paid_at is not None or bool(trade.refunded_fen)
 
 
 def _pay(payment: Payment, trade: Trade, now: datetime) -> Effect:
@@ -84,16 +93,49 @@ def _pay(payment: Payment, trade: Trade, now: datetime) -> Effect:
             raise TradeRefused(f"paid already, by trade {payment.trade_no}")
         return Effect.NOTHING_NEW
     paid_at = trade.paid_at or now
-    payment.move_to(PaymentStatus.PAID, trade_no=trade.trade_no, paid_at=paid_at)
-    mark_paid(payment.order, paid_at=paid_at, now=now, detail=trade.trade_no)
+    payment.move_to(PaymentStatus.PAID, trade_no=trade.trade_no, paid_at=paid_at, next_query_at=None)
+    order = payment.order
+    if cause := _why_not_honoured(order, paid_at):
+        record(order, "payment.received", at=now, detail=trade.trade_no)
+        give_back(payment, amount_fen=payment.amount_fen, cause=cause, now=now)
+        return Effect.PAID
+    owned = mark_paid(order, paid_at=paid_at, now=now, detail=trade.trade_no)
+    if owned_fen := sum(line.real_price_fen for line in owned):
+        give_back(payment, amount_fen=owned_fen, cause=RefundCause.OWNED, now=now)
     return Effect.PAID
 
 
+def _why_not_honoured(order: Order, paid_at: datetime) -> RefundCause | None:
+    """Why this money does not pay its order, or None where it does. Taken by ``expires_at`` it is never late."""
+    match order.status:
+        case OrderStatus.PAID:
+            return RefundCause.DOUBLE
+        case OrderStatus.CANCELLED:
+            return RefundCause.CANCELLED
+        case OrderStatus.TIMED_OUT if paid_at > order.expires_at and settings.LATE_PAYMENT == "refund":
+            return RefundCause.LATE
+        case OrderStatus.TIMED_OUT if not order.has_course_to_open():
+            return RefundCause.LATE
+    return None
+
+
 def _close(payment: Payment, now: datetime) -> Effect:
-    """Closed at the provider. A paid payment is never un-paid by this: that would be a refund, which is its own row."""
+    """Closed at the provider, unpaid. Before its time the order stays unpaid, and is looked at again when that ends."""
     if payment.status not in (PaymentStatus.OPEN, PaymentStatus.CLOSING):
         return Effect.NOTHING_NEW
-    payment.move_to(PaymentStatus.CLOSED, closed_at=now)
-    if payment.order.status == OrderStatus.UNPAID:
-        record(payment.order, "payment.closed", at=now, detail=payment.out_trade_no)
+    order = payment.order
+    waits = order.status == OrderStatus.UNPAID
+    payment.move_to(PaymentStatus.CLOSED, closed_at=now, next_query_at=max(now, order.expires_at) if waits else None)
+    record(order, "payment.closed", at=now, detail=payment.out_trade_no)
     return Effect.CLOSED
+
+
+def _reported_refund(payment: Payment, trade: Trade, now: datetime) -> bool:
+    """Take in what the statement says of refunds; whether it said anything new."""
+    reported = trade.refunded_fen
+    if trade.state == TradeState.CLOSED:
+        reported = payment.amount_fen  # closed after payment: all of it went back
+    if reported is None:
+        return False
+    news = take_in_report(payment, reported_fen=reported, out_request_no=trade.refund_request_no, now=now)
+    return reconcile_reported(payment, now=now) or news

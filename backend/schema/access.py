@@ -52,5 +52,13 @@ def buyer(info: Info) -> User:
     return user
 
 
+def staff(info: Info) -> User:
+    """An operator of the shop. Raises Refused."""
+    user = buyer(info)
+    if not user.is_staff:
+        raise Refused("FORBIDDEN", "This is for the shop's staff.")
+    return user
+
+
 def bad_request(message: str) -> Refused:
     return Refused("BAD_REQUEST", message)

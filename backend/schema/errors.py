@@ -85,6 +85,21 @@ class OrderNotPayable(UserError):
     order: LazyOrder = strawberry.field(description="As it stands.")
 
 
+@strawberry.type(description="Only an unpaid order can be cancelled.")
+class OrderNotCancellable(UserError):
+    order: LazyOrder = strawberry.field(description="As it stands.")
+
+
+@strawberry.type(description="The order holds no money that could be refunded.")
+class NothingToRefund(UserError):
+    pass
+
+
+@strawberry.type(description="More than is left to refund.")
+class RefundTooLarge(UserError):
+    pass
+
+
 def as_type(error: errors.ShopError) -> UserError:
     """The GraphQL type of the same name, with the same fields."""
     extra: dict[str, Any] = {name: value for name, value in vars(error).items() if name != "message"}

@@ -1,6 +1,7 @@
 """Orders as their buyer sees them."""
 
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -10,8 +11,9 @@ from django.utils import timezone
 from backend.courses import models as course_models
 from backend.orders import models
 from backend.orders.models import OrderStatus, PayType
+from backend.payments import models as payment_models
 from backend.payments.checkout import pay_url
-from backend.payments.models import Payment, PaymentStatus, ProviderName
+from backend.payments.models import Payment, PaymentStatus, ProviderName, RefundStatus
 from backend.schema.access import Info, bad_request, buyer
 from backend.schema.courses import Course
 from backend.schema.pagination import After, Connection, First, Keyset, paginate
@@ -20,6 +22,15 @@ from backend.schema.scalars import Money, opaque_id
 
 strawberry.enum(OrderStatus, description="Where an order stands. Refunds are rows of their own, never a status.")
 strawberry.enum(PayType, description="How the buyer pays.")
+strawberry.enum(RefundStatus, description="Where a refund stands.")
+
+
+@strawberry.enum(description="How much of an order's money was given back.")
+class OrderRefundState(Enum):
+    NONE = "NONE"
+    PARTIAL = "PARTIAL"
+    FULL = "FULL"
+
 
 SHORTEST_POLL = timedelta(seconds=2)
 LONGEST_POLL = timedelta(seconds=15)
@@ -83,6 +94,29 @@ def order_next_poll(root: strawberry.Parent[models.Order]) -> int | None:
     return int(min(max(age / 15, SHORTEST_POLL), LONGEST_POLL) / timedelta(milliseconds=1))
 
 
+def order_refunds(root: strawberry.Parent[models.Order]) -> list["Refund"]:
+    return related(root, "refunds", payment_models.Refund.objects.order_by("id"))
+
+
+def order_refunded_amount(root: strawberry.Parent[models.Order]) -> Money:
+    return Money(sum(payment.refunded_fen for payment in payments_of(root)))
+
+
+def order_refund_state(root: strawberry.Parent[models.Order]) -> OrderRefundState:
+    if not order_refunded_amount(root):
+        return OrderRefundState.NONE
+    kept = sum(payment.held_fen for payment in payments_of(root))
+    return OrderRefundState.PARTIAL if kept else OrderRefundState.FULL
+
+
+def refund_id(root: strawberry.Parent[payment_models.Refund]) -> strawberry.ID:
+    return opaque_id("refund", root.pk)
+
+
+def refund_amount(root: strawberry.Parent[payment_models.Refund]) -> Money:
+    return Money(root.amount_fen)
+
+
 def line_id(root: strawberry.Parent[models.OrderLine]) -> strawberry.ID:
     return opaque_id("line", root.pk)
 
@@ -121,6 +155,15 @@ class OrderEvent:
     detail: strawberry.auto = strawberry_django.field(description="More about it, for people.")
 
 
+@strawberry_django.type(payment_models.Refund, description="Money on its way back, or back.")
+class Refund:
+    id: strawberry.ID = strawberry.field(resolver=refund_id, description="Opaque.")
+    amount: Money = strawberry.field(resolver=refund_amount, description="How much.")
+    status: RefundStatus = strawberry_django.field(description="Where it stands.")
+    reason: strawberry.auto = strawberry_django.field(description="Why.")
+    created_at: strawberry.auto = strawberry_django.field(description="When it was asked for.")
+
+
 @strawberry_django.type(models.Order, description="One purchase. Its lines and its total never change.")
 class Order:
     id: strawberry.ID = strawberry.field(resolver=order_id, description="Opaque.")
@@ -140,6 +183,13 @@ class Order:
     pay_url: str | None = strawberry.field(
         resolver=order_pay_url, description="Where to pay, while it can be paid; null otherwise."
     )
+    refund_state: OrderRefundState = strawberry.field(
+        resolver=order_refund_state, description="NONE without a refund, FULL when no money is kept, PARTIAL otherwise."
+    )
+    refunded_amount: Money = strawberry.field(
+        resolver=order_refunded_amount, description="What has been given back, in all."
+    )
+    refunds: list[Refund] = strawberry.field(resolver=order_refunds, description="Every refund, oldest first.")
     timeline: list[OrderEvent] = strawberry.field(resolver=order_timeline, description="Its history, in order of time.")
     is_terminal: bool = strawberry.field(resolver=order_is_terminal, description="The client may stop polling.")
     next_poll_after_ms: int | None = strawberry.field(

@@ -8,23 +8,27 @@ from backend.errors import InvalidInput as InvalidInputError
 from backend.errors import OrderNotFound as OrderNotFoundError
 from backend.orders.models import PayType
 from backend.orders.placement import check_basket
-from backend.payments.checkout import CheckedOut, check_out, pay_order
+from backend.payments.checkout import CheckedOut, cancel_order, check_out, pay_order
 from backend.payments.providers.base import MessageRefused
+from backend.payments.refunds import request_refund
 from backend.payments.returns import confirm_return
-from backend.schema.access import Info, buyer
+from backend.schema.access import Info, buyer, staff
 from backend.schema.errors import (
     AlreadyOwned,
     CoursesUnavailable,
     IdempotencyKeyReused,
     InvalidInput,
+    NothingToRefund,
     OpenOrderExists,
+    OrderNotCancellable,
     OrderNotFound,
     OrderNotPayable,
     PriceChanged,
     RateLimited,
+    RefundTooLarge,
     typed_refusals,
 )
-from backend.schema.orders import Order
+from backend.schema.orders import Order, Refund
 from backend.schema.scalars import Money
 
 
@@ -48,6 +52,34 @@ class PayOrderInput:
 @strawberry.input(description="What the browser brought back from the cashier.")
 class ConfirmReturnInput:
     query: str = strawberry.field(description='location.search as it stands, with or without "?".')
+
+
+@strawberry.input(description="An unpaid order to give up.")
+class CancelOrderInput:
+    order_id: strawberry.ID
+
+
+@strawberry.input(description="Money to give back.")
+class RefundOrderInput:
+    order_id: strawberry.ID
+    amount: Money | None = strawberry.field(default=None, description="How much; all that is left when not given.")
+    reason: str = strawberry.field(description="Why; the buyer sees it.")
+    idempotency_key: str = strawberry.field(description="1 to 128 printable ASCII characters, per order.")
+    close_course_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="Courses that a partial refund closes; a full one closes all."
+    )
+
+
+@strawberry.type(description="The order is cancelled; its courses can be ordered again.")
+class CancelOrderSuccess:
+    order: Order
+
+
+@strawberry.type(description="The refund is under way.")
+class RefundOrderSuccess:
+    order: Order
+    refund: Refund
+    replayed: bool = strawberry.field(description="It was asked for already: this was a repeat.")
 
 
 @strawberry.type(description="The order stands.")
@@ -91,6 +123,15 @@ ConfirmReturnResult = Annotated[
 ]
 
 
+CancelOrderResult = Annotated[
+    CancelOrderSuccess | OrderNotFound | OrderNotCancellable, strawberry.union("CancelOrderResult")
+]
+RefundOrderResult = Annotated[
+    RefundOrderSuccess | OrderNotFound | NothingToRefund | RefundTooLarge | IdempotencyKeyReused | InvalidInput,
+    strawberry.union("RefundOrderResult"),
+]
+
+
 @strawberry.type
 class PaymentsMutation:
     @strawberry.mutation(description="Order courses at the price shown, and get the URL to pay them at.")
@@ -112,6 +153,26 @@ class PaymentsMutation:
     def pay_order(self, info: Info, input: PayOrderInput) -> PayOrderResult:
         done = pay_order(user_id=buyer(info).pk, number=input.order_id, pay_type=input.pay_type)
         return PayOrderSuccess(order=as_order(done), pay_url=done.pay_url or "")
+
+    @strawberry.mutation(description="Give up an unpaid order, at once, whatever Alipay answers.")
+    @typed_refusals
+    def cancel_order(self, info: Info, input: CancelOrderInput) -> CancelOrderResult:
+        order = cancel_order(user_id=buyer(info).pk, number=input.order_id)
+        return CancelOrderSuccess(order=order)  # type: ignore[arg-type]
+
+    @strawberry.mutation(description="Staff: give back an order's money, all or a part, whatever its status.")
+    @typed_refusals
+    def refund_order(self, info: Info, input: RefundOrderInput) -> RefundOrderResult:
+        operator = staff(info)
+        refund, replayed = request_refund(
+            number=input.order_id,
+            amount_fen=input.amount,
+            reason=input.reason,
+            idempotency_key=input.idempotency_key,
+            close_course_ids=[str(course_id) for course_id in input.close_course_ids or ()],
+            staff_id=operator.pk,
+        )
+        return RefundOrderSuccess(order=refund.order, refund=refund, replayed=replayed)  # type: ignore[arg-type]
 
     @strawberry.mutation(description="Tell what the browser brought back; an unpaid order is asked about at Alipay.")
     @typed_refusals

@@ -1,0 +1,30 @@
+"""What a person has to look at: found by the machine, with what to do."""
+
+import logging
+
+from django.utils import timezone
+
+from backend.payments.models import Discrepancy
+
+logger = logging.getLogger("coursepay.discrepancies")
+
+
+def open_discrepancy(*, key: str, kind: str, out_trade_no: str, detail: str, what_to_do: str) -> None:
+    """Open it once for its key; a repeat changes nothing."""
+    row, made = Discrepancy.objects.get_or_create(
+        key=key[:120],
+        defaults={
+            "kind": kind,
+            "out_trade_no": out_trade_no[:64],
+            "detail": detail[:300],
+            "what_to_do": what_to_do[:300],
+            "opened_at": timezone.now(),
+        },
+    )
+    if made:
+        logger.error("discrepancy %s: %s %s. %s", row.pk, kind, detail, what_to_do)
+
+
+def close_discrepancy(key: str) -> None:
+    """It has resolved itself."""
+    Discrepancy.objects.filter(key=key[:120], closed_at=None).update(closed_at=timezone.now())
