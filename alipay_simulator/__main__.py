@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     add("--app-id", default=default.app_id)
     add("--seller-id", default=default.seller_id)
     add("--app-public-key", type=Path, help="the merchant's public key, PEM (app_public_key.pem in the data directory)")
-    add("--clock-speed", type=float, default=default.clock_speed, help="how many times as fast notify retries run")
+    add("--clock-speed", type=positive, default=default.clock_speed, help="how many times as fast notify retries run")
     add("--public-url", default=default.public_url, help="where browsers reach this, if not at http://HOST:PORT")
     add("--merchant-name", default=default.merchant_name, help="shown at the cashier")
     add("--timestamp-tolerance", type=float, default=default.timestamp_tolerance, metavar="SECONDS")
@@ -35,6 +35,13 @@ def parser() -> argparse.ArgumentParser:
     add("--notify-timeout", type=float, default=default.notify_timeout, metavar="SECONDS")
     add("--notify-content-type", default=default.notify_content_type)
     return options
+
+
+def positive(text: str) -> float:
+    """Read a number above 0 and up to a million."""
+    if not 0 < float(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError("it must be above 0 and at most 1000000")
+    return float(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,9 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load_or_make_keys(config.data)
         sys.stdout.write(f"{config.data / PUBLIC_NAME}\n")
         return 0
+    app = create_app(config)
     sys.stdout.write(f"Sandbox console: {config.base_url}/  gateway: {config.base_url}/gateway.do\n")
     sys.stdout.flush()
-    uvicorn.run(create_app(config), host=config.host, port=config.port, log_level="warning", access_log=False)
+    uvicorn.run(app, host=config.host, port=config.port, log_level="warning", access_log=False)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import ssl
@@ -155,10 +156,9 @@ class NotifySender:
         wait = IDLE
         if row and row["tick"] is not None and len(busy) < MAX_PARALLEL:
             wait = min(IDLE, max(0.005, (row["tick"] - self.clock.ticks()) / self.clock.dial.speed))
-        try:
-            await asyncio.wait_for(self._woken.wait(), wait)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):  # not wait_for, which in Python 3.11 may lose the cancel that stops us
+                await self._woken.wait()
 
     def _start(self, notify_id: str, *, manual: bool) -> asyncio.Task[Answer]:
         task = asyncio.create_task(self._send(notify_id, manual=manual))

@@ -40,7 +40,7 @@ class OpenFilter(admin.SimpleListFilter):
     parameter_name = "access"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("open")), ("closed", _("closed"))]
+        return [("open", _("still open")), ("closed", _("ended"))]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Enrollment]) -> models.QuerySet[Enrollment]:
         if self.value() not in ("open", "closed"):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from backend.admin import ReadOnlyAdmin, ReadOnlyInline, yuan
@@ -69,6 +70,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     search_help_text = _("Merchant number, notify id or SHA-256 of the body")
     date_hierarchy = "received_at"
     ordering = ("-id",)
+    readonly_fields = ("message",)
 
     def get_fields(self, request: Any, obj: Any = None) -> list[Any]:
         """What we made of it first, the message as it came last."""
@@ -78,5 +80,10 @@ class NotificationAdmin(ReadOnlyAdmin):
             ("out_trade_no", "trade_status", "notify_id"),
             ("provider", "sender"),
             ("body_length", "body_sha256"),
-            "body",
+            "message",
         ]
+
+    @admin.display(description=_("body"))
+    def message(self, notification: Notification) -> str:
+        """As it came, in one line that wraps anywhere: its values are longer than the page."""
+        return format_html('<div style="overflow-wrap: anywhere">{}</div>', notification.body)

@@ -1,4 +1,4 @@
-"""The sentences that the page's script says. They live here so that all Chinese is in one place, the message catalogue."""
+"""The sentences that the page's script says: here, so that all Chinese is in one place, the message catalogue."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -70,5 +70,7 @@ _RESULTS: dict[str, str | Promise] = {
     "resultEndedPaid": _("Money that was received for it is given back."),
     "resultUnknown": _("No order to show"),
     "resultUnknownMore": _("Open your orders to see where they stand."),
-    "resultUnsigned": _("This address was not signed by Alipay, so it proves nothing. Below is what we know ourselves."),
+    "resultUnsigned": _(
+        "This address was not signed by Alipay, so it proves nothing. Below is what we know ourselves."
+    ),
 }

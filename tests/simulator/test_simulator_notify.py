@@ -1,5 +1,6 @@
 """Notifies: their fields, their signature, and their patience (protocol 4)."""
 
+import asyncio
 import itertools
 import json
 import socket
@@ -7,7 +8,9 @@ from datetime import datetime
 
 import pytest
 
+from alipay_simulator import Config, create_app
 from alipay_simulator.notify import Answer
+from alipay_simulator.simulator import Simulator
 
 DELAYS = [240, 600, 600, 3600, 7200, 21600, 54000]
 
@@ -196,6 +199,23 @@ def test_a_restart_goes_on_where_it_stopped(start, merchant_of, listener, poll):
     assert len({form["notify_id"] for form in listener.forms()}) == 1
 
 
+def test_the_sender_stops_even_when_it_was_woken_the_same_moment(data):
+    """asyncio.wait_for loses such a cancellation before Python 3.12, and the simulator would never end."""
+    simulator = Simulator(Config(data=data))
+
+    async def wake_and_cancel():
+        task = asyncio.create_task(simulator.run())
+        await asyncio.sleep(0.05)
+        simulator.sender.wake()
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=0.5)
+        task.cancel()
+        return bool(done)
+
+    assert asyncio.run(wake_and_cancel())
+    simulator.close()
+
+
 def test_what_was_never_sent_is_sent_after_a_restart(start, merchant_of, listener, poll):
     slow = start(notify_delays=(3600, 60))
     slow.buy(merchant_of(slow).pay_url("order_1", notify_url=listener.url))
@@ -224,7 +244,6 @@ def test_many_notifies_go_out_though_one_merchant_is_slow(sandbox, merchant, lis
 
 def test_the_way_out_can_be_replaced(data, merchant_of, start):
     """What the fault knobs and an in-process test hook into."""
-    from alipay_simulator import Config, create_app
 
     async def post(url, form):
         return Answer(200, "success", "", accepted=True)

@@ -78,17 +78,32 @@
     };
   }
 
+  /** A storage that forgets: every load begins with the whole purchase, whatever was typed before. */
+  function memory() {
+    const items = new Map();
+    return {
+      getItem: (name) => items.get(name) ?? null,
+      setItem: (name, value) => items.set(name, String(value)),
+      removeItem: (name) => items.delete(name),
+      clear: () => items.clear(),
+      get length() {
+        return items.size;
+      },
+    };
+  }
+
   async function start(root) {
     const operations = await (await fetch(root.dataset.operations)).json();
     const tabs = operations.map(tab);
     const app = React.createElement(GraphiQL, {
       fetcher,
       defaultQuery: tabs[0].query,
+      variables: tabs[0].variables, // of the first tab GraphiQL takes the query alone
       defaultTabs: tabs,
       defaultHeaders: JSON.stringify({ Authorization: `Bearer ${HOLE}` }, null, 2),
-      defaultEditorToolsVisibility: true,
+      defaultEditorToolsVisibility: "variables",
       shouldPersistHeaders: false,
-      storage: sessionStorage, // a new window begins with the purchase again
+      storage: memory(),
     });
     ReactDOM.createRoot(root).render(app);
   }

@@ -599,14 +599,22 @@
     return ["ended", title, order.paidAt ? "resultEndedPaid" : "resultEndedMore"];
   }
 
+  /** The facts that are known; the others' rows go. */
+  function drawFacts(facts) {
+    for (const name of ["number", "status", "trade", "paid", "count", "total"]) {
+      byId(`fact-${name}`).textContent = facts[name] ?? "";
+      byId(`fact-${name}`).parentElement.hidden = !(name in facts);
+    }
+    byId("result-facts").hidden = false;
+  }
+
   function drawOrder(order) {
     drawResult(...titleOf(order));
     const facts = {
       number: order.number, status: say(order.status), trade: order.tradeNo ?? "—",
       paid: time(order.paidAt, exactly), count: order.lines.length, total: `¥${order.totalAmount}`,
     };
-    for (const [name, value] of Object.entries(facts)) byId(`fact-${name}`).textContent = value;
-    byId("result-facts").hidden = false;
+    drawFacts(facts);
     byId("result-lines").replaceChildren(...order.lines.map((line) => {
       const item = document.createElement("li");
       item.textContent = line.name;
@@ -675,12 +683,21 @@
     const answer = response.ok ? await response.json() : { verified: false };
     if (mine !== watching) return;
     if (!answer.verified || !answer.status) return drawResult("unknown", "resultUnknown", "resultWaitingAnonymous");
-    if (answer.paid) return drawResult("paid", "resultPaid", "resultPaidAnonymous");
+    if (answer.paid) return drawPaidForVisitor(answer);
     if (answer.status !== "UNPAID") return drawResult("ended", titleOf(answer)[1]);
     drawResult("waiting", "resultWaiting", "resultWaitingAnonymous");
     // Each of these asks Alipay: seldom, and ever more so.
     timer = setTimeout(() => run(null, () => confirmVisitor(mine, wait * 1.5)), wait);
     return undefined;
+  }
+
+  /** The signature was found good, so what the address says of the trade may be shown. */
+  function drawPaidForVisitor(answer) {
+    const signed = new URLSearchParams(location.search);
+    drawResult("paid", "resultPaid", "resultPaidAnonymous");
+    drawFacts({
+      status: say(answer.status), trade: signed.get("trade_no") ?? "—", total: `¥${signed.get("total_amount") ?? ""}`,
+    });
   }
 
   function startResult() {
