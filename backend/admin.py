@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from backend.money import format_yuan, parse_yuan
@@ -41,6 +42,23 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
 
     show_full_result_count = False
     list_per_page = 50
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """By whether ``closed_at`` is still empty. A subclass says what that means for its rows."""
+
+    title = _("state")
+    parameter_name = "open"
+    open_name: str | Promise = _("still open")
+    closed_name: str | Promise = _("closed")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", self.open_name), ("no", self.closed_name)]
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(closed_at__isnull=self.value() == "yes")
 
 
 class ReadOnlyInline(ReadOnly, TabularInline):

@@ -16,6 +16,11 @@ def live(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
+def no_icon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it unasked, of the pages that name none."""
+    return HttpResponse(status=204)
+
+
 urlpatterns = [
     # A token in a header, never a cookie: there is nothing for a foreign page to ride on.
     path("graphql", csrf_exempt(CoursepayView.as_view(schema=schema, graphql_ide=ide()))),
@@ -23,6 +28,7 @@ urlpatterns = [
     path("payments/alipay/return/", payments.alipay_return),
     path("order/success/", payments.order_success),
     path("healthz/live", live),
+    path("favicon.ico", no_icon),
     path("admin/", admin.site.urls),
     path("", shopfront.shop),
     path("pay/success", shopfront.result),

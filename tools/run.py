@@ -1,7 +1,7 @@
 """`make run`: everything a purchase needs, on this machine, until Ctrl-C.
 
-Makes keys and demo data on the first run, then starts the Alipay simulator and the shop as processes of their own, and
-stops the rest when one of them ends.
+Makes keys and demo data on the first run, then starts the Alipay simulator, the shop and its jobs as processes of their own, and
+stops the rest when one of them ends. The jobs close what is not paid, ask what Alipay knows, and carry refunds out.
 """
 
 import os
@@ -31,7 +31,8 @@ def main() -> int:
     simulator = start("-m", "alipay_simulator", "--port", str(SIMULATOR_PORT), "--data", str(SIMULATOR_DATA),
                       "--app-public-key", "var/keys/app_public_key.pem")  # fmt: skip
     server = start("tools/serve.py")
-    return watch([simulator, server])
+    jobs = start("manage.py", "run_jobs")
+    return watch([simulator, server, jobs])
 
 
 def refuse_taken(port: int) -> None:

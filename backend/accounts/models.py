@@ -32,8 +32,8 @@ class AccessToken(models.Model):
 
     id = models.CharField(primary_key=True, max_length=22, default=new_epoch, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="access_tokens", verbose_name=_("user"))
-    created_at = models.DateTimeField(_("created"))
-    expires_at = models.DateTimeField(_("expires"))
+    created_at = models.DateTimeField(_("created at"))
+    expires_at = models.DateTimeField(_("expires at"))
 
     class Meta:
         verbose_name = _("access token")

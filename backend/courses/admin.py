@@ -8,7 +8,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from backend.admin import ModelAdmin, ReadOnlyAdmin, YuanField, yuan
+from backend.admin import ModelAdmin, OpenFilter, ReadOnlyAdmin, YuanField, yuan
 from backend.courses.models import Course, Enrollment
 
 
@@ -35,24 +35,16 @@ class CourseAdmin(ModelAdmin):
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
-class OpenFilter(admin.SimpleListFilter):
+class AccessFilter(OpenFilter):
     title = _("access")
-    parameter_name = "access"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("open", _("still open")), ("closed", _("ended"))]
-
-    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Enrollment]) -> models.QuerySet[Enrollment]:
-        if self.value() not in ("open", "closed"):
-            return queryset
-        return queryset.filter(closed_at__isnull=self.value() == "open")
+    closed_name = _("ended")
 
 
 @admin.register(Enrollment)
 class EnrollmentAdmin(ReadOnlyAdmin):
     list_display = ("username", "course_name", "opened_at", "closed_at")
     list_select_related = ("user", "course")
-    list_filter = (OpenFilter,)
+    list_filter = (AccessFilter,)
     search_fields = ("=user__username", "course__name")
     search_help_text = _("User name or course")
     date_hierarchy = "opened_at"

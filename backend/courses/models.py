@@ -77,8 +77,8 @@ class Enrollment(models.Model):
         verbose_name=_("order line"),
         help_text=_("The order line that opened it; empty when the operator did."),
     )
-    opened_at = models.DateTimeField(_("opened"), default=timezone.now)
-    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    opened_at = models.DateTimeField(_("opened at"), default=timezone.now)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
 
     objects = EnrollmentQuerySet.as_manager()
 

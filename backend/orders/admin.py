@@ -1,6 +1,5 @@
 """Orders to look at. What they have to do with trades is added by the payments' admin."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -39,7 +38,7 @@ class OrderEventInline(ReadOnlyInline):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ("number", "username", "subject", "total", "status", "created_at", "paid_on")
+    list_display = ("number", "username", "subject", "total", "status", "created_at", "paid_at")
     list_select_related = ("user",)
     list_filter = ("status", "pay_type", "created_at")
     search_fields: ClassVar[tuple[str, ...]] = ("^number", "=user__username")
@@ -50,10 +49,10 @@ class OrderAdmin(ReadOnlyAdmin):
         ("number", "status"),
         ("user", "subject"),
         ("total", "pay_type"),
-        ("created_at", "expires_at", "paid_on"),
+        ("created_at", "expires_at", "paid_at"),
         "basket_hash",
     )
-    readonly_fields = ("total", "paid_on")
+    readonly_fields = ("total",)
     inlines: ClassVar[tuple[type[ReadOnlyInline], ...]] = (OrderLineInline, OrderEventInline)
 
     @admin.display(description=_("buyer"), ordering="user__username")
@@ -63,10 +62,6 @@ class OrderAdmin(ReadOnlyAdmin):
     @admin.display(description=_("total"), ordering="total_fen")
     def total(self, order: Order) -> str:
         return yuan(order.total_fen)
-
-    @admin.display(description=_("Paid on"), ordering="paid_at")
-    def paid_on(self, order: Order) -> datetime | None:
-        return order.paid_at
 
 
 @admin.register(IdempotencyKey)

@@ -53,9 +53,9 @@ class Order(HasStatus):
     status = models.CharField(_("status"), max_length=10, choices=OrderStatus, default=OrderStatus.UNPAID)
     pay_type = models.CharField(_("pay type"), max_length=10, choices=PayType, default=PayType.ALIPAY)
     basket_hash = models.CharField(_("basket hash"), max_length=64, help_text=_("Of the set of courses."))
-    created_at = models.DateTimeField(_("created"))
-    expires_at = models.DateTimeField(_("expires"))
-    paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    expires_at = models.DateTimeField(_("expires at"))
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
 
     objects = OrderQuerySet.as_manager()
 

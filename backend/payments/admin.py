@@ -1,15 +1,38 @@
-"""Attempts to pay and the inbox of notifies; the order's page gets its payments here, orders know of none."""
+"""Attempts to pay, refunds, the inbox of notifies, and what a person has to look at.
+
+The order's page gets its payments and refunds here, orders know of none.
+"""
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from backend.admin import ReadOnlyAdmin, ReadOnlyInline, yuan
+from backend.admin import OpenFilter, ReadOnlyAdmin, ReadOnlyInline, yuan
 from backend.orders.admin import OrderAdmin, OrderEventInline, OrderLineInline
 from backend.orders.models import Order
-from backend.payments.models import Notification, Payment
+from backend.payments.discrepancies import settle
+from backend.payments.models import Discrepancy, Notification, Payment, Refund
+
+FINDINGS: dict[str, str | Promise] = {
+    "money refused": _("money refused"),
+    "refund failed": _("refund failed"),
+}
+"""What the machine finds, as it is stored and as an operator reads it. One that is not here is shown as stored."""
+
+ADVICE: dict[str, str | Promise] = {
+    "Find the trade in Alipay's console: open what was paid for, or refund it there.": _(
+        "Find the trade in Alipay's console: open what was paid for, or refund it there."
+    ),
+    "Refund it in Alipay's console, or open the course and tell the buyer.": _(
+        "Refund it in Alipay's console, or open the course and tell the buyer."
+    ),
+}
 
 
 class PaymentInline(ReadOnlyInline):
@@ -23,12 +46,23 @@ class PaymentInline(ReadOnlyInline):
         return yuan(payment.amount_fen)
 
 
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fields = ("out_request_no", "amount", "cause", "reason", "status", "created_at", "ended_at")
+    readonly_fields = ("amount",)
+    ordering = ("id",)
+
+    @admin.display(description=_("amount"))
+    def amount(self, refund: Refund) -> str:
+        return yuan(refund.amount_fen)
+
+
 class OrderWithPaymentsAdmin(OrderAdmin):
-    """An order with its attempts to pay, found by their numbers too."""
+    """An order with its attempts to pay and its refunds, found by the payments' numbers too."""
 
     search_fields = (*OrderAdmin.search_fields, "=payments__out_trade_no", "=payments__trade_no")
     search_help_text = _("Order number, merchant number, provider number or user name")
-    inlines = (OrderLineInline, PaymentInline, OrderEventInline)
+    inlines = (OrderLineInline, PaymentInline, RefundInline, OrderEventInline)
 
 
 admin.site.unregister(Order)
@@ -50,8 +84,11 @@ class PaymentAdmin(ReadOnlyAdmin):
         ("amount", "status"),
         ("created_at", "expires_at"),
         ("paid_at", "closed_at"),
+        ("refunded", "being_refunded", "reported"),
+        ("asked_at", "times_asked", "next_query_at"),
     )
-    readonly_fields = ("amount",)
+    readonly_fields = ("amount", "refunded", "being_refunded", "reported")
+    inlines = (RefundInline,)
 
     @admin.display(description=_("buyer"), ordering="order__user__username")
     def username(self, payment: Payment) -> str:
@@ -60,6 +97,96 @@ class PaymentAdmin(ReadOnlyAdmin):
     @admin.display(description=_("amount"), ordering="amount_fen")
     def amount(self, payment: Payment) -> str:
         return yuan(payment.amount_fen)
+
+    @admin.display(description=_("refunded"))
+    def refunded(self, payment: Payment) -> str:
+        return yuan(payment.refunded_fen)
+
+    @admin.display(description=_("being refunded"))
+    def being_refunded(self, payment: Payment) -> str:
+        return yuan(payment.refunding_fen)
+
+    @admin.display(description=_("refunded by the provider's word"))
+    def reported(self, payment: Payment) -> str:
+        return yuan(payment.reported_refund_fen)
+
+
+@admin.register(Refund)
+class RefundAdmin(ReadOnlyAdmin):
+    list_display = ("out_request_no", "order", "username", "amount", "cause", "status", "created_at", "ended_at")
+    list_select_related = ("order__user",)
+    list_filter = ("status", "cause", "created_at")
+    search_fields = ("=out_request_no", "=payment__out_trade_no", "^order__number", "=order__user__username")
+    search_help_text = _("Refund number, merchant number, order number or user name")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+    fields = (
+        ("out_request_no", "status"),
+        ("order", "payment"),
+        ("amount", "cause"),
+        ("reason", "requested_by"),
+        "courses_to_close",
+        ("created_at", "ended_at"),
+        ("times_tried", "next_try_at"),
+        ("provider_code", "provider_message"),
+        "idempotency_key",
+    )
+    readonly_fields = ("amount", "courses_to_close")
+
+    @admin.display(description=_("buyer"), ordering="order__user__username")
+    def username(self, refund: Refund) -> str:
+        return refund.order.user.username
+
+    @admin.display(description=_("amount"), ordering="amount_fen")
+    def amount(self, refund: Refund) -> str:
+        return yuan(refund.amount_fen)
+
+    @admin.display(description=_("courses to close"))
+    def courses_to_close(self, refund: Refund) -> str:
+        """By the names that they were bought under."""
+        lines = refund.order.lines.filter(course_id__in=refund.close_course_ids)
+        return ", ".join(lines.values_list("name", flat=True))
+
+
+class DiscrepancyFilter(OpenFilter):
+    title = _("open or closed")
+    open_name = _("waiting for a person")
+    closed_name = _("settled")
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(ReadOnlyAdmin):
+    """An operator does what a row says, somewhere else, and then marks it as settled: nothing else can be done here."""
+
+    list_display = ("finding", "out_trade_no", "detail", "advice", "opened_at", "closed_at")
+    list_filter = (DiscrepancyFilter, "kind")
+    search_fields = ("=out_trade_no", "detail")
+    search_help_text = _("Merchant number or detail")
+    date_hierarchy = "opened_at"
+    ordering = ("-id",)
+    fields = (("finding", "out_trade_no"), "detail", "advice", ("opened_at", "closed_at"), "key")
+    readonly_fields = ("finding", "advice")
+    actions = ("mark_as_settled",)
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def finding(self, discrepancy: Discrepancy) -> str | Promise:
+        return FINDINGS.get(discrepancy.kind, discrepancy.kind)
+
+    @admin.display(description=_("what to do"))
+    def advice(self, discrepancy: Discrepancy) -> str | Promise:
+        return ADVICE.get(discrepancy.what_to_do, discrepancy.what_to_do)
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """Whoever was given Django's own right to change these; the pages themselves change nothing."""
+        return request.user.has_perm("payments.change_discrepancy")
+
+    @admin.action(description=_("Mark as settled"), permissions=["settle"])
+    def mark_as_settled(self, request: HttpRequest, queryset: models.QuerySet[Discrepancy]) -> None:
+        """Close what is open of the chosen, and keep in each one's history who did."""
+        settled = [row for row in queryset if settle([row.pk])]
+        for row in settled:
+            self.log_change(request, row, [{"changed": {"fields": ["closed at"]}}])
+        self.message_user(request, gettext("Settled: {count}.").format(count=len(settled)), messages.SUCCESS)
 
 
 @admin.register(Notification)

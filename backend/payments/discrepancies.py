@@ -1,6 +1,7 @@
 """What a person has to look at: found by the machine, with what to do."""
 
 import logging
+from collections.abc import Collection
 
 from django.utils import timezone
 
@@ -28,3 +29,8 @@ def open_discrepancy(*, key: str, kind: str, out_trade_no: str, detail: str, wha
 def close_discrepancy(key: str) -> None:
     """It has resolved itself."""
     Discrepancy.objects.filter(key=key[:120], closed_at=None).update(closed_at=timezone.now())
+
+
+def settle(pks: Collection[int]) -> int:
+    """An operator's word that they have seen to these; how many of them were open."""
+    return Discrepancy.objects.filter(pk__in=pks, closed_at=None).update(closed_at=timezone.now())

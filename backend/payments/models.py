@@ -49,23 +49,23 @@ class Payment(HasStatus):
     trade_no = models.CharField(_("provider number"), max_length=64, unique=True, null=True, blank=True)
     amount_fen = models.BigIntegerField(_("amount (fen)"))
     status = models.CharField(_("status"), max_length=8, choices=PaymentStatus, default=PaymentStatus.OPEN)
-    created_at = models.DateTimeField(_("created"))
-    expires_at = models.DateTimeField(_("expires"), help_text=_("After it the provider takes no money for it."))
-    paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
-    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    expires_at = models.DateTimeField(_("expires at"), help_text=_("After it the provider takes no money for it."))
+    paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     asked_at = models.DateTimeField(
-        _("asked"), null=True, blank=True, help_text=_("When the provider was last asked about it.")
+        _("asked at"), null=True, blank=True, help_text=_("When the provider was last asked about it.")
     )
     times_asked = models.IntegerField(_("times asked"), default=0)
     next_query_at = models.DateTimeField(
-        _("next query"), null=True, blank=True, help_text=_("Empty when the provider can say nothing new.")
+        _("next query at"), null=True, blank=True, help_text=_("Empty when the provider can say nothing new.")
     )
     refunding_fen = models.BigIntegerField(_("being refunded (fen)"), default=0)
     refunded_fen = models.BigIntegerField(_("refunded (fen)"), default=0)
     reported_refund_fen = models.BigIntegerField(
         _("refunded by the provider's word (fen)"), default=0, help_text=_("The largest sum that it has reported.")
     )
-    refund_called_at = models.DateTimeField(_("refund last called"), null=True, blank=True)
+    refund_called_at = models.DateTimeField(_("refund last called at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("payment")
@@ -180,10 +180,10 @@ class Refund(HasStatus):
         verbose_name=_("requested by"),
     )
     idempotency_key = models.CharField(_("idempotency key"), max_length=128, null=True, blank=True)  # noqa: DJ001 - unique where given
-    created_at = models.DateTimeField(_("created"))
-    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     times_tried = models.IntegerField(_("times tried"), default=0)
-    next_try_at = models.DateTimeField(_("next try"), null=True, blank=True)
+    next_try_at = models.DateTimeField(_("next try at"), null=True, blank=True)
     provider_code = models.CharField(_("provider's code"), max_length=64, blank=True)
     provider_message = models.CharField(_("provider's words"), max_length=200, blank=True)
 
@@ -221,8 +221,8 @@ class Discrepancy(models.Model):
     out_trade_no = models.CharField(_("merchant number"), max_length=64, blank=True)
     detail = models.CharField(_("detail"), max_length=300)
     what_to_do = models.CharField(_("what to do"), max_length=300)
-    opened_at = models.DateTimeField(_("opened"))
-    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    opened_at = models.DateTimeField(_("found at"))
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("discrepancy")
@@ -247,7 +247,7 @@ class Notification(models.Model):
     body = models.TextField(_("body"), blank=True, help_text=_("Empty when the message was over the size limit."))
     body_length = models.IntegerField(_("length"), help_text=_("In bytes."))
     sender = models.CharField(_("sender"), max_length=45)
-    received_at = models.DateTimeField(_("received"))
+    received_at = models.DateTimeField(_("received at"))
     times_received = models.IntegerField(_("times received"), default=1)
     notify_id = models.CharField(_("notify id"), max_length=128, blank=True)
     out_trade_no = models.CharField(_("merchant number"), max_length=64, blank=True)
@@ -255,7 +255,7 @@ class Notification(models.Model):
     verdict = models.CharField(_("verdict"), max_length=8, choices=Verdict, default=Verdict.RECEIVED)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     verified = models.BooleanField(_("signature good"), default=False)
-    handled_at = models.DateTimeField(_("handled"), null=True, blank=True)
+    handled_at = models.DateTimeField(_("handled at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("notification")

@@ -14,6 +14,7 @@ from backend.orders.models import OrderStatus, PayType
 from backend.payments import models as payment_models
 from backend.payments.checkout import pay_url
 from backend.payments.models import Payment, PaymentStatus, ProviderName, RefundStatus
+from backend.payments.watch import ask_soon
 from backend.schema.access import Info, bad_request, buyer
 from backend.schema.courses import Course
 from backend.schema.pagination import After, Connection, First, Keyset, paginate
@@ -229,8 +230,10 @@ class OrdersQuery:
         if not asked or "\x00" in asked or len(asked) > 64:
             return None
         by_number = orders.filter(number=asked)
-        found = by_number if out_trade_no is None else orders.filter(payments__out_trade_no=asked)
-        return found.first()  # type: ignore[return-value]
+        found = (by_number if out_trade_no is None else orders.filter(payments__out_trade_no=asked)).first()
+        if found is not None and not found.is_terminal:
+            ask_soon(found.pk)
+        return found  # type: ignore[return-value]
 
     @strawberry.field(description="One's own orders, newest first.")
     def orders(

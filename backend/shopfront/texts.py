@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 def texts() -> dict[str, str | Promise]:
-    return {**_WORDS, **_STATUSES, **_REFUSALS, **_RESULTS}
+    return {**_WORDS, **_STATUSES, **_ENDINGS, **_REFUNDS, **_REFUSALS, **_RESULTS}
 
 
 _WORDS: dict[str, str | Promise] = {
@@ -22,7 +22,11 @@ _WORDS: dict[str, str | Promise] = {
     "signedIn": _("Welcome, {name}."),
     "signedOut": _("You are signed out."),
     "payNow": _("Pay now"),
+    "payAgain": _("Pay again"),
     "payBy": _("Pay by {time}"),
+    "cancelOrder": _("Cancel order"),
+    "cancelWhich": _("Order {number}, ¥{amount}"),
+    "cancelDone": _("Order {number} is cancelled. Its courses can be ordered again."),
     "paidAt": _("Paid on {time}"),
     "learning": _("“{name}” is open to you. The classroom itself is not part of this demonstration."),
     "toCashier": _("Taking you to the cashier…"),
@@ -37,19 +41,43 @@ _STATUSES: dict[str, str | Promise] = {
     "TIMED_OUT": _("Timed out"),
 }
 
+# How an order stands that is not simply paid or waiting for its money.
+_ENDINGS: dict[str, str | Promise] = {
+    "attemptOver": _("That attempt to pay has ended. Pay again, or cancel the order."),
+    "timeOver": _("The time to pay is over. The order ends by itself soon; cancel it to free its courses at once."),
+    "CANCELLEDMore": _("You cancelled this order. Nothing was paid."),
+    "CANCELLEDPaid": _("You cancelled this order. Money that came all the same is given back."),
+    "TIMED_OUTMore": _("It was not paid in time. You can order the courses again."),
+    "TIMED_OUTPaid": _("The money came too late and is given back. You can order the courses again."),
+}
+
+# Named by OrderRefundState and RefundStatus.
+_REFUNDS: dict[str, str | Promise] = {
+    "refundPARTIAL": _("Partly refunded"),
+    "refundFULL": _("Refunded"),
+    "refundedSum": _("¥{amount} refunded"),
+    "refundPENDING": _("Refund of ¥{amount} on its way"),
+    "refundSUCCEEDED": _("Refund of ¥{amount} done"),
+    "refundFAILED": _("Refund of ¥{amount} failed"),
+}
+
 _REFUSALS: dict[str, str | Promise] = {
     "InvalidCredentials": _("The user name or the password is wrong."),
     "RateLimited": _("Too many tries. Please wait {seconds} seconds and try again."),
     "PriceChanged": _("The price has changed: it is ¥{actual} now, not ¥{expected}. Please look again before you buy."),
     "OpenOrderExists": _("Order {number} is still waiting to be paid and holds one of these courses."),
     "OpenOrderPay": _("Pay that order"),
-    "OpenOrderEnding": _("Order {number} still holds one of these courses and is about to end. Try again shortly."),
+    "OpenOrderEnding": _(
+        "Order {number} still holds one of these courses. It ends by itself soon; cancel it to free them at once."
+    ),
     "AlreadyOwned": _("Already yours, and taken out of the basket: {names}."),
+    "AlreadyOwnedOrder": _("You own a course of this order already. Cancel the order, and order the others again."),
     "CoursesUnavailable": _("No longer on sale, and taken out of the basket: {names}."),
     "InvalidInput": _("Something in this request is not as it must be ({field}). Reload the page and try again."),
     "IdempotencyKeyReused": _("The basket changed while it was being ordered. Please press the button again."),
     "OrderNotFound": _("There is no such order in your account."),
     "OrderNotPayable": _("This order can no longer be paid."),
+    "OrderNotCancellable": _("Only an unpaid order can be cancelled. This one: {status}."),
     "UNAUTHENTICATED": _("Your sign-in has ended. Please sign in again; your basket is kept."),
     "RATE_LIMITED": _("Too many requests. Please wait a moment."),
     "OFFLINE": _("No connection. Press again when you are back: you will not be charged twice."),
@@ -68,6 +96,8 @@ _RESULTS: dict[str, str | Promise] = {
     "resultTimedOut": _("This order timed out"),
     "resultEndedMore": _("Nothing was paid. You can order the courses again."),
     "resultEndedPaid": _("Money that was received for it is given back."),
+    "resultRefunded": _("This order was refunded"),
+    "resultRefundedMore": _("The money went back the way it came. Courses that this order opened are closed."),
     "resultUnknown": _("No order to show"),
     "resultUnknownMore": _("Open your orders to see where they stand."),
     "resultUnsigned": _(

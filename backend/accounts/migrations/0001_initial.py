@@ -117,8 +117,8 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("created_at", models.DateTimeField(verbose_name="created")),
-                ("expires_at", models.DateTimeField(verbose_name="expires")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
                 (
                     "user",
                     models.ForeignKey(

@@ -58,9 +58,9 @@ class Migration(migrations.Migration):
                     "basket_hash",
                     models.CharField(help_text="Of the set of courses.", max_length=64, verbose_name="basket hash"),
                 ),
-                ("created_at", models.DateTimeField(verbose_name="created")),
-                ("expires_at", models.DateTimeField(verbose_name="expires")),
-                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("expires_at", models.DateTimeField(verbose_name="expires at")),
+                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid at")),
                 (
                     "user",
                     models.ForeignKey(

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ),
                 ("body_length", models.IntegerField(help_text="In bytes.", verbose_name="length")),
                 ("sender", models.CharField(max_length=45, verbose_name="sender")),
-                ("received_at", models.DateTimeField(verbose_name="received")),
+                ("received_at", models.DateTimeField(verbose_name="received at")),
                 ("times_received", models.IntegerField(default=1, verbose_name="times received")),
                 ("notify_id", models.CharField(blank=True, max_length=128, verbose_name="notify id")),
                 ("out_trade_no", models.CharField(blank=True, max_length=64, verbose_name="merchant number")),
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
                 ("verified", models.BooleanField(default=False, verbose_name="signature good")),
-                ("handled_at", models.DateTimeField(blank=True, null=True, verbose_name="handled")),
+                ("handled_at", models.DateTimeField(blank=True, null=True, verbose_name="handled at")),
             ],
             options={
                 "verbose_name": "notification",
@@ -108,15 +108,15 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
-                ("created_at", models.DateTimeField(verbose_name="created")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
                 (
                     "expires_at",
                     models.DateTimeField(
-                        help_text="After it the provider takes no money for it.", verbose_name="expires"
+                        help_text="After it the provider takes no money for it.", verbose_name="expires at"
                     ),
                 ),
-                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid")),
-                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed")),
+                ("paid_at", models.DateTimeField(blank=True, null=True, verbose_name="paid at")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
                 (
                     "order",
                     models.ForeignKey(

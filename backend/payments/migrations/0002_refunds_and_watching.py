@@ -23,8 +23,8 @@ class Migration(migrations.Migration):
                 ("out_trade_no", models.CharField(blank=True, max_length=64, verbose_name="merchant number")),
                 ("detail", models.CharField(max_length=300, verbose_name="detail")),
                 ("what_to_do", models.CharField(max_length=300, verbose_name="what to do")),
-                ("opened_at", models.DateTimeField(verbose_name="opened")),
-                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed")),
+                ("opened_at", models.DateTimeField(verbose_name="found at")),
+                ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed at")),
             ],
             options={
                 "verbose_name": "discrepancy",
@@ -68,10 +68,10 @@ class Migration(migrations.Migration):
                     "idempotency_key",
                     models.CharField(blank=True, max_length=128, null=True, verbose_name="idempotency key"),
                 ),
-                ("created_at", models.DateTimeField(verbose_name="created")),
-                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended")),
+                ("created_at", models.DateTimeField(verbose_name="created at")),
+                ("ended_at", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
                 ("times_tried", models.IntegerField(default=0, verbose_name="times tried")),
-                ("next_try_at", models.DateTimeField(blank=True, null=True, verbose_name="next try")),
+                ("next_try_at", models.DateTimeField(blank=True, null=True, verbose_name="next try at")),
                 ("provider_code", models.CharField(blank=True, max_length=64, verbose_name="provider's code")),
                 ("provider_message", models.CharField(blank=True, max_length=200, verbose_name="provider's words")),
             ],
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
             model_name="payment",
             name="asked_at",
             field=models.DateTimeField(
-                blank=True, help_text="When the provider was last asked about it.", null=True, verbose_name="asked"
+                blank=True, help_text="When the provider was last asked about it.", null=True, verbose_name="asked at"
             ),
         ),
         migrations.AddField(
@@ -95,13 +95,13 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="Empty when the provider can say nothing new.",
                 null=True,
-                verbose_name="next query",
+                verbose_name="next query at",
             ),
         ),
         migrations.AddField(
             model_name="payment",
             name="refund_called_at",
-            field=models.DateTimeField(blank=True, null=True, verbose_name="refund last called"),
+            field=models.DateTimeField(blank=True, null=True, verbose_name="refund last called at"),
         ),
         migrations.AddField(
             model_name="payment",

@@ -5,6 +5,7 @@
 (() => {
   const PAGE = 12;
   const MOST_COURSES = 50;
+  const SHORTEST_TIME_TO_PAY_MS = 60000;
   const MONEY = /^[0-9]{1,8}\.[0-9]{2}$/;
   const body = document.body;
   const texts = JSON.parse(body.dataset.texts);
@@ -34,7 +35,10 @@
   const ORDERS = `query orders($first: Int!, $after: String) {
     orders(first: $first, after: $after) {
       totalCount pageInfo { hasNextPage endCursor }
-      edges { node { id number status totalAmount createdAt expiresAt paidAt payUrl lines { name } } }
+      edges { node {
+        id number status totalAmount createdAt expiresAt paidAt payUrl serverTime lines { name }
+        refundState refundedAmount refunds { amount status reason createdAt }
+      } }
     }
   }`;
   const CREATE_ORDER = `mutation createOrder($input: CreateOrderInput!) {
@@ -44,7 +48,7 @@
       ... on InvalidInput { field }
       ... on CoursesUnavailable { courseIds }
       ... on AlreadyOwned { courseIds }
-      ... on OpenOrderExists { payUrl order { number } }
+      ... on OpenOrderExists { payUrl order { id number totalAmount } }
       ... on PriceChanged { expectedTotal actualTotal }
       ... on RateLimited { retryAfterMs }
     }
@@ -53,9 +57,15 @@
     payOrder(input: $input) {
       __typename
       ... on PayOrderSuccess { payUrl }
-      ... on AlreadyOwned { courseIds }
       ... on InvalidInput { field }
       ... on RateLimited { retryAfterMs }
+    }
+  }`;
+  const CANCEL_ORDER = `mutation cancelOrder($input: CancelOrderInput!) {
+    cancelOrder(input: $input) {
+      __typename
+      ... on CancelOrderSuccess { order { number } }
+      ... on OrderNotCancellable { order { status } }
     }
   }`;
   const CONFIRM_RETURN = `mutation confirmReturn($input: ConfirmReturnInput!) {
@@ -70,7 +80,8 @@
   }`;
   const RESULT = `query result($outTradeNo: String!) {
     order(outTradeNo: $outTradeNo) {
-      number outTradeNo status isTerminal nextPollAfterMs totalAmount tradeNo paidAt payUrl lines { name }
+      id number outTradeNo status isTerminal nextPollAfterMs totalAmount tradeNo paidAt payUrl expiresAt serverTime
+      refundState refundedAmount lines { name }
     }
   }`;
 
@@ -128,14 +139,13 @@
     return { node, part: (name) => node.querySelector(`[data-part="${name}"]`) };
   }
 
-  function notice(text, { tone = "info", link = null } = {}) {
+  function notice(text, { tone = "info", leads = [] } = {}) {
     const box = document.createElement("div");
     box.className = "notice";
     box.dataset.tone = tone;
     const sentence = document.createElement("p");
     sentence.textContent = text;
-    box.append(sentence);
-    if (link) box.append(link);
+    box.append(sentence, ...leads);
     byId("notice").replaceChildren(box);
     box.scrollIntoView({ block: "nearest" });
   }
@@ -165,6 +175,15 @@
     link.href = url;
     link.textContent = text;
     return link;
+  }
+
+  function buttonFor(text, work) {
+    const button = document.createElement("button");
+    button.className = "button plain";
+    button.type = "button";
+    button.textContent = text;
+    button.addEventListener("click", () => run(button, work));
+    return button;
   }
 
   // --- Asking --------------------------------------------------------------------------------------------------------
@@ -395,9 +414,11 @@
     },
     OpenOrderExists(result) {
       const { number } = result.order;
-      if (!result.payUrl || !isWebAddress(result.payUrl)) return [say("OpenOrderEnding", { number })];
-      return [say("OpenOrderExists", { number }), linkTo(result.payUrl, say("OpenOrderPay"))];
+      const cancel = buttonFor(say("cancelOrder"), () => askToCancel(result.order));
+      if (!result.payUrl || !isWebAddress(result.payUrl)) return [say("OpenOrderEnding", { number }), cancel];
+      return [say("OpenOrderExists", { number }), linkTo(result.payUrl, say("OpenOrderPay")), cancel];
     },
+    OrderNotCancellable: (result) => [say("OrderNotCancellable", { status: say(result.order.status) })],
     AlreadyOwned: withoutCourses,
     CoursesUnavailable: withoutCourses,
     RateLimited: (result) => [say("RateLimited", { seconds: secondsOf(result) })],
@@ -410,11 +431,11 @@
     return [say(result.__typename, { names: names.join(", ") || result.courseIds.join(", ") })];
   }
 
-  /** A refusal of any result union as a friendly sentence, and where it leads. */
+  /** A refusal of any result union as a friendly sentence, and what leads on from it. */
   async function refused(result, courses = []) {
     const explain = REFUSALS[result.__typename] ?? (() => [say(result.__typename)]);
-    const [text, link] = await explain(result, courses);
-    notice(text, { tone: "bad", link });
+    const [text, ...leads] = await explain(result, courses);
+    notice(text, { tone: "bad", leads });
   }
 
   async function refreshCatalogue() {
@@ -422,11 +443,44 @@
     await lists.courses.load();
   }
 
-  async function pay(id) {
-    const { payOrder } = await ask(PAY_ORDER, { input: { orderId: id } });
+  async function pay(order) {
+    const { payOrder } = await ask(PAY_ORDER, { input: { orderId: order.id } });
     if (payOrder.__typename === "PayOrderSuccess") return goToCashier(payOrder.payUrl);
-    await lists.orders.load();
-    return refused(payOrder);
+    await reload();
+    if (payOrder.__typename !== "AlreadyOwned") return refused(payOrder);
+    const cancel = buttonFor(say("cancelOrder"), () => askToCancel(order));
+    return notice(say("AlreadyOwnedOrder"), { tone: "bad", leads: [cancel] });
+  }
+
+  // --- Cancelling ----------------------------------------------------------------------------------------------------
+
+  const cancelDialog = byId("cancel-dialog");
+  let toCancel = null; // the order that the dialog asks about
+
+  function askToCancel(order) {
+    toCancel = order;
+    byId("cancel-which").textContent = say("cancelWhich", { number: order.number, amount: order.totalAmount });
+    cancelDialog.showModal();
+    byId("cancel-keep").focus();
+  }
+
+  async function cancel(order) {
+    cancelDialog.close();
+    const { cancelOrder } = await ask(CANCEL_ORDER, { input: { orderId: order.id } });
+    await reload();
+    if (cancelOrder.__typename !== "CancelOrderSuccess") return refused(cancelOrder);
+    return notice(say("cancelDone", { number: cancelOrder.order.number }), { tone: "good" });
+  }
+
+  function startCancelling() {
+    byId("cancel-keep").addEventListener("click", () => cancelDialog.close());
+    byId("cancel-go").addEventListener("click", (event) => run(event.currentTarget, () => cancel(toCancel)));
+  }
+
+  /** Whether a new attempt may be asked for: the last one has ended, and a cashier still takes the order's time. */
+  function canPayAgain(order) {
+    const left = new Date(order.expiresAt) - new Date(order.serverTime);
+    return order.status === "UNPAID" && !order.payUrl && left >= SHORTEST_TIME_TO_PAY_MS;
   }
 
   // --- Lists ---------------------------------------------------------------------------------------------------------
@@ -474,6 +528,32 @@
     return time(order.createdAt);
   }
 
+  /** One sentence about an order that is not simply paid or waiting for its money. */
+  function noteOf(order) {
+    if (order.status === "PAID" || order.payUrl) return "";
+    if (order.status === "UNPAID") return say(canPayAgain(order) ? "attemptOver" : "timeOver");
+    return say(`${order.status}${order.paidAt ? "Paid" : "More"}`);
+  }
+
+  function refundLine(refund) {
+    const { node, part } = copy("refund-line");
+    node.dataset.status = refund.status;
+    part("words").textContent = say(`refund${refund.status}`, { amount: refund.amount });
+    part("when").textContent = time(refund.createdAt);
+    part("reason").textContent = refund.reason;
+    return node;
+  }
+
+  function drawRefunds(order, part) {
+    const given = order.refundState !== "NONE";
+    part("refund-state").hidden = part("refunded").hidden = !given;
+    part("refund-state").dataset.refund = order.refundState;
+    part("refund-state").textContent = given ? say(`refund${order.refundState}`) : "";
+    part("refunded").textContent = given ? say("refundedSum", { amount: order.refundedAmount }) : "";
+    part("refunds").replaceChildren(...order.refunds.map(refundLine));
+    part("refunds").hidden = order.refunds.length === 0;
+  }
+
   function orderRow(order) {
     const { node, part } = copy("order-row");
     part("status").textContent = say(order.status);
@@ -483,8 +563,14 @@
     part("number").textContent = order.number;
     part("total").textContent = `¥${order.totalAmount}`;
     part("count").textContent = say("countCourses", { count: order.lines.length });
-    part("pay").hidden = !order.payUrl;
-    part("pay").addEventListener("click", (event) => run(event.currentTarget, () => pay(order.id)));
+    part("note").textContent = noteOf(order);
+    part("note").hidden = !noteOf(order);
+    drawRefunds(order, part);
+    part("cancel").hidden = order.status !== "UNPAID";
+    part("cancel").addEventListener("click", () => askToCancel(order));
+    part("pay").hidden = !order.payUrl && !canPayAgain(order);
+    part("pay").textContent = say(order.payUrl ? "payNow" : "payAgain");
+    part("pay").addEventListener("click", (event) => run(event.currentTarget, () => pay(order)));
     return node;
   }
 
@@ -580,6 +666,7 @@
   // --- The result page -----------------------------------------------------------------------------------------------
 
   let timer = 0;
+  let shown = null; // the order on the page
   let watching = 0; // the newest watch; an older one that still waits for an answer gives up
 
   function drawResult(state, title, more = "") {
@@ -587,12 +674,13 @@
     byId("result-title").textContent = say(title);
     byId("result-more").textContent = more && say(more);
     byId("result-sign-in").hidden = Boolean(session);
-    byId("result-learn").hidden = byId("result-pay").hidden = true;
+    for (const name of ["learn", "pay", "pay-again", "cancel"]) byId(`result-${name}`).hidden = true;
     byId("result-facts").hidden = true;
     byId("result-lines").replaceChildren();
   }
 
   function titleOf(order) {
+    if (order.refundState === "FULL") return ["ended", "resultRefunded", "resultRefundedMore"];
     if (order.status === "PAID") return ["paid", "resultPaid", "resultPaidMore"];
     if (order.status === "UNPAID") return ["waiting", "resultWaiting", "resultWaitingMore"];
     const title = order.status === "CANCELLED" ? "resultCancelled" : "resultTimedOut";
@@ -601,7 +689,7 @@
 
   /** The facts that are known; the others' rows go. */
   function drawFacts(facts) {
-    for (const name of ["number", "status", "trade", "paid", "count", "total"]) {
+    for (const name of ["number", "status", "trade", "paid", "count", "total", "refunded"]) {
       byId(`fact-${name}`).textContent = facts[name] ?? "";
       byId(`fact-${name}`).parentElement.hidden = !(name in facts);
     }
@@ -614,13 +702,17 @@
       number: order.number, status: say(order.status), trade: order.tradeNo ?? "—",
       paid: time(order.paidAt, exactly), count: order.lines.length, total: `¥${order.totalAmount}`,
     };
+    if (order.refundState !== "NONE") facts.refunded = `¥${order.refundedAmount}`;
     drawFacts(facts);
     byId("result-lines").replaceChildren(...order.lines.map((line) => {
       const item = document.createElement("li");
       item.textContent = line.name;
       return item;
     }));
-    byId("result-learn").hidden = order.status !== "PAID";
+    byId("result-learn").hidden = order.status !== "PAID" || order.refundState === "FULL";
+    shown = order;
+    byId("result-cancel").hidden = order.status !== "UNPAID";
+    byId("result-pay-again").hidden = !canPayAgain(order);
     const payable = Boolean(order.payUrl) && isWebAddress(order.payUrl);
     byId("result-pay").hidden = !payable;
     if (payable) byId("result-pay").href = order.payUrl;
@@ -702,10 +794,13 @@
 
   function startResult() {
     byId("result-sign-in").addEventListener("click", () => openSignIn());
+    byId("result-cancel").addEventListener("click", () => askToCancel(shown));
+    byId("result-pay-again").addEventListener("click", (event) => run(event.currentTarget, () => pay(shown)));
     run(null, showResult);
   }
 
   startAccount();
+  startCancelling();
   if (body.dataset.mode === "result") startResult();
   else startShop();
 })();
