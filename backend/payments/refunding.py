@@ -43,7 +43,7 @@ def try_refund(refund_id: int) -> None:
     if result.state == RefundState.SUCCEEDED:
         return succeed(refund_id)
     if result.state == RefundState.FAILED:
-        return fail(refund_id, code=result.code, message=result.message)
+        return fail(refund_id, code=result.code, message=plain(result.message))
     return try_again(refund_id, result)
 
 
@@ -58,18 +58,27 @@ def take_turn(refund_id: int) -> Refund | None:
         Refund.objects.filter(pk=refund_id).update(next_try_at=called + SHORTEST_PAUSE)
         return None
     Payment.objects.filter(pk=refund.payment_id).update(refund_called_at=now)
+    # Counted before the call: a worker that dies in it must be known to have tried.
+    Refund.objects.filter(pk=refund_id).update(times_tried=refund.times_tried + 1)
     return refund
 
 
 def carry_out(refund: Refund, request: RefundRequest) -> RefundResult:
-    """Ask first where an earlier try may have been heard; then call; ask again where the call itself does not say."""
+    """Ask first where an earlier try may have been heard; then call; ask again where the call itself does not say so.
+
+    A refusal is believed only after asking: a refund that was applied and whose answer was lost makes Alipay refuse its
+    repeat, because the trade is closed by then.
+    """
     provider = get_provider(refund.payment.provider)
     if refund.times_tried:
         known = provider.query_refund(request)
         if known.state == RefundState.SUCCEEDED:
             return known
     result = provider.refund(request)
-    return provider.query_refund(request) if result.state == RefundState.NOT_SEEN else result
+    if result.state in (RefundState.NOT_SEEN, RefundState.FAILED):
+        known = provider.query_refund(request)
+        return known if known.state == RefundState.SUCCEEDED else result
+    return result
 
 
 @in_transaction
@@ -78,10 +87,14 @@ def try_again(refund_id: int, result: RefundResult) -> None:
     refund = lock_refund(refund_id)
     if refund.status != RefundStatus.PENDING:
         return
-    wait = timedelta(seconds=settings.PROVIDER_RETRY_SECONDS) * 3 ** min(refund.times_tried, 8)
+    wait = timedelta(seconds=settings.PROVIDER_RETRY_SECONDS) * 3 ** min(refund.times_tried - 1, 8)
     Refund.objects.filter(pk=refund_id).update(
         next_try_at=timezone.now() + max(SHORTEST_PAUSE, min(wait, LONGEST_RETRY)),
-        times_tried=refund.times_tried + 1,
         provider_code=result.code[:64],
-        provider_message=result.message[:200],
+        provider_message=plain(result.message)[:200],
     )
+
+
+def plain(words: str) -> str:
+    """The provider's words without what no database stores."""
+    return "".join(letter for letter in words if letter.isprintable())

@@ -93,6 +93,7 @@ def test_the_second_of_two_payments_goes_back_and_the_course_stays_open(later, p
 def test_an_automatic_refund_that_fails_is_a_discrepancy(later, timed_out, settings, provider):
     settings.LATE_PAYMENT = "refund"
     provider.answers("refund", RefundResult(RefundState.FAILED, code="ACQ.TRADE_HAS_FINISHED", message="交易已完结"))
+    provider.answers("query_refund", RefundResult(RefundState.NOT_SEEN))
     apply_trade(trade_of(timed_out, TradeState.PAID))
     later(1)
     refund = Refund.objects.get()

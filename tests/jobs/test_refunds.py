@@ -161,8 +161,18 @@ def test_an_empty_seller_account_waits_and_tries_again(later, provider, staff, p
     assert refund.status == "SUCCEEDED"
 
 
+def test_a_refusal_is_believed_only_after_asking(later, provider, staff, paid):
+    """The worker died after the gateway had applied the refund: its repeat is refused, because the trade is closed."""
+    provider.answers("refund", RefundResult(RefundState.FAILED, code="ACQ.TRADE_HAS_CLOSE"))
+    provider.answers("query_refund", DONE)
+    ask(staff, paid)
+    later(1)
+    assert Refund.objects.get().status == "SUCCEEDED"
+
+
 def test_a_final_refusal_frees_the_money_again(later, provider, staff, paid):
     provider.answers("refund", RefundResult(RefundState.FAILED, code="ACQ.REASON_TRADE_BEEN_FREEZEN", message="冻结"))
+    provider.answers("query_refund", NOT_SEEN)
     ask(staff, paid)
     later(1)
     refund = Refund.objects.get()
