@@ -18,21 +18,19 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from backend.money import format_yuan, parse_yuan
+from backend.money import format_yuan
 from backend.payments.providers.alipay_answer import Node, check_bound, check_success, open_answer
 from backend.payments.providers.alipay_client import SIGN_TYPE, AlipayClient
 from backend.payments.providers.alipay_form import check_content_type, check_fields, check_one_reading, read_form
 from backend.payments.providers.alipay_http import post_form
 from backend.payments.providers.alipay_keys import load_private_key, load_public_keys
-from backend.payments.providers.alipay_values import (
-    STATES,
-    beijing_moment,
-    beijing_text,
-    clean_subject,
-    is_out_trade_no,
-)
+from backend.payments.providers.alipay_refund import found_refund, refund_content, refund_numbers, refunded
+from backend.payments.providers.alipay_refusals import refused_close, refused_refund, refused_refund_query
+from backend.payments.providers.alipay_trades import notified_trade, queried_trade, told_amount
+from backend.payments.providers.alipay_values import NAME, STATES, beijing_text, clean_subject, is_out_trade_no
 from backend.payments.providers.base import (
     BadSignature,
+    CloseResult,
     MessageRefused,
     Notice,
     PayRequest,
@@ -40,9 +38,10 @@ from backend.payments.providers.base import (
     ProviderError,
     ProviderRejected,
     ProviderUnavailable,
+    RefundRequest,
+    RefundResult,
     ReturnClaim,
     Trade,
-    TradeState,
 )
 
 LARGEST_NOTIFY = 16 * 1024
@@ -69,7 +68,7 @@ def _now() -> datetime:
 class Alipay(Provider):
     """Alipay for one app and one seller. Keeps nothing but its parsed keys; safe to share between threads."""
 
-    name = "alipay"
+    name = NAME
 
     def __init__(
         self,
@@ -123,7 +122,47 @@ class Alipay(Provider):
         Raises TradeNotFound (not final for a page pay), ProviderRejected, or ProviderUnavailable for everything that is
         not a signed answer to this very question; nothing else.
         """
-        return self._call("alipay.trade.query", {"out_trade_no": out_trade_no}, deadline, _queried_trade)
+        return self._call(
+            "alipay.trade.query",
+            {"out_trade_no": out_trade_no},
+            deadline,
+            lambda node: queried_trade(node, out_trade_no),
+        )
+
+    def close(self, out_trade_no: str, *, deadline: float = 10.0) -> CloseResult:
+        """Ends a trade that waits for money; a paid one stays paid. ``deadline`` as for query.
+
+        NOT_FOUND is not final: the pay URL can still open the trade until it expires. Raises ProviderRejected, or
+        ProviderUnavailable when it may or may not be closed now.
+        """
+        biz = {"out_trade_no": out_trade_no}
+        try:
+            return self._call("alipay.trade.close", biz, deadline, lambda node: CloseResult.CLOSED)
+        except ProviderRejected as refusal:
+            return refused_close(refusal)
+
+    def refund(self, request: RefundRequest, *, deadline: float = 10.0) -> RefundResult:
+        """Gives ``request.amount_fen`` back, once for each ``out_request_no``. ``deadline`` as for query.
+
+        NOT_SEEN: this call moved nothing, so an earlier one may have; query_refund tells. Raises ProviderUnavailable
+        when the money may or may not have moved, and nothing else. Numbers as in pay, the refund's up to 64.
+        """
+        biz = refund_content(request)
+        try:
+            return self._call("alipay.trade.refund", biz, deadline, lambda node: refunded(node, request))
+        except ProviderRejected as refusal:
+            return refused_refund(refusal)
+
+    def query_refund(self, request: RefundRequest, *, deadline: float = 10.0) -> RefundResult:
+        """SUCCEEDED when this very refund is done, NOT_SEEN when Alipay tells of none; it may take 10 s to know.
+
+        ``deadline`` as for query. Raises ProviderUnavailable, also for another amount under this number.
+        """
+        biz, method = refund_numbers(request), "alipay.trade.fastpay.refund.query"
+        try:
+            return self._call(method, biz, deadline, lambda node: found_refund(node, request))
+        except ProviderRejected as refusal:
+            return refused_refund_query(refusal)
 
     def parse_notification(self, body: bytes, headers: Mapping[str, str]) -> Notice:
         """The notice in ``body``. Raises MessageRefused; the checks run in the order that api promises."""
@@ -133,7 +172,7 @@ class Alipay(Provider):
         self._authenticate(fields)
         if fields["trade_status"] not in STATES:
             raise MessageRefused(MessageRefused.UNKNOWN_STATUS, fields["trade_status"][:32], fields=fields)
-        return Notice(fields["notify_id"], fields["trade_status"], _notified_trade(fields))
+        return Notice(fields["notify_id"], fields["trade_status"], notified_trade(fields))
 
     def parse_return(self, query: str) -> ReturnClaim:
         """The claim in a return's query string, with or without "?". Raises MessageRefused."""
@@ -141,7 +180,7 @@ class Alipay(Provider):
         fields = read_form(raw, most_bytes=LARGEST_RETURN)
         check_fields(fields, _RETURN_FIELDS, _RETURN_KIND)
         self._authenticate(fields)
-        return ReturnClaim(fields["out_trade_no"], fields["trade_no"], _amount(fields, "total_amount"))
+        return ReturnClaim(fields["out_trade_no"], fields["trade_no"], told_amount(fields, "total_amount"))
 
     def _authenticate(self, fields: Mapping[str, str]) -> None:
         if fields["app_id"] != self._app_id:
@@ -156,13 +195,16 @@ class Alipay(Provider):
         if fields["seller_id"] != self._seller_id:
             raise MessageRefused(MessageRefused.WRONG_SELLER, fields=fields)
 
-    def _call(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node, str], T]) -> T:
+    def _call(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node], T]) -> T:
         """``read``'s view of the answer to one call; raises ProviderError and nothing else. One line in the log."""
         if not is_out_trade_no(biz["out_trade_no"]):
             raise ProviderUnavailable("not asked: no number of ours looks like this")
         started, outcome = time.monotonic(), "ok"
         try:
-            return self._ask(method, biz, deadline, read)
+            result = self._ask(method, biz, deadline, read)
+            if isinstance(result, RefundResult):
+                outcome = result.state.value
+            return result
         except ProviderRejected as error:
             outcome = error.code
             raise
@@ -174,9 +216,10 @@ class Alipay(Provider):
             raise ProviderUnavailable(f"the call broke off: {type(error).__name__}") from error
         finally:
             spent = (time.monotonic() - started) * 1000
-            log.info("%s %s: %s (%d ms)", method, biz["out_trade_no"], outcome, spent)
+            numbers = " ".join(biz[name] for name in ("out_trade_no", "out_request_no") if name in biz)
+            log.info("%s %s: %s (%d ms)", method, numbers, outcome, spent)
 
-    def _ask(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node, str], T]) -> T:
+    def _ask(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node], T]) -> T:
         request = self._client.build_body(method, dict(biz), timestamp=beijing_text(self._clock()))
         form = self._client.sign_data(request)
         # In a form, not in the URL: nothing of it stands in an access log on the way.
@@ -184,42 +227,7 @@ class Alipay(Provider):
         node = open_answer(raw, method, self._client.verify_bytes)
         check_bound(node, biz)
         check_success(node)
-        return read(node, biz["out_trade_no"])
-
-
-def _queried_trade(node: Node, out_trade_no: str) -> Trade:
-    trade_no, status = node.get("trade_no"), node.get("trade_status")
-    if node.get("out_trade_no") != out_trade_no:
-        raise ProviderUnavailable("an answer that does not say which trade it is about")
-    if not isinstance(trade_no, str) or not 0 < len(trade_no.strip()) <= 64 or not isinstance(status, str):
-        raise ProviderUnavailable("an answer without a trade number or a status")
-    try:
-        amount = parse_yuan(node.get("total_amount"))
-    except ValueError as error:
-        raise ProviderUnavailable("an answer without a readable amount") from error
-    state = STATES.get(status, TradeState.PENDING)
-    return Trade(Alipay.name, out_trade_no, trade_no, state, amount, paid_at=beijing_moment(node.get("send_pay_date")))
-
-
-def _notified_trade(fields: Mapping[str, str]) -> Trade:
-    is_refund = "refund_fee" in fields or "gmt_refund" in fields
-    return Trade(
-        provider=Alipay.name,
-        out_trade_no=fields["out_trade_no"],
-        trade_no=fields["trade_no"],
-        state=STATES[fields["trade_status"]],
-        amount_fen=_amount(fields, "total_amount"),
-        paid_at=beijing_moment(fields.get("gmt_payment")),
-        refunded_fen=_amount(fields, "refund_fee") if "refund_fee" in fields else None,
-        refund_request_no=fields.get("out_biz_no") if is_refund else None,
-    )
-
-
-def _amount(fields: Mapping[str, str], name: str) -> int:
-    try:
-        return parse_yuan(fields[name])
-    except ValueError as error:
-        raise MessageRefused(MessageRefused.BAD_AMOUNT, name, fields=fields) from error
+        return read(node)
 
 
 def _check_ids(**ids: str) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from backend.money import parse_yuan
 from backend.payments.providers.base import ProviderRejected, ProviderUnavailable, TradeNotFound
 
 SUCCESS = "10000"
@@ -20,6 +21,7 @@ REFUSALS = frozenset({"20001", "40001", "40002", "40003", "40004", "40006"})
 _SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_INTEGER = 18
+_BINDING = frozenset({"out_trade_no", "out_request_no", "refund_amount"})
 
 Node = Mapping[str, object]
 
@@ -47,11 +49,11 @@ def open_answer(raw: bytes, method: str, verify: Callable[[bytes, object], bool]
 
 
 def check_bound(node: Node, request: Node) -> None:
-    """Raises ProviderUnavailable unless all that ``node`` repeats of ``request`` is equal.
+    """Raises ProviderUnavailable unless each number and amount that ``node`` repeats of ``request`` is equal.
 
     Nothing in the signed text ties an answer to a request: a genuine answer about another order verifies as well.
     """
-    for name in node.keys() & request.keys():
+    for name in _BINDING & node.keys() & request.keys():
         if node[name] != request[name]:
             raise ProviderUnavailable(f"an answer to another request: its {name} is not ours")
 
@@ -63,9 +65,23 @@ def check_success(node: Node) -> None:
         return
     # "ACQ.SYSTEM_ERROR", and "AQC." as Alipay spells it in places: it may have been done all the same.
     if code not in REFUSALS or sub_code.startswith("isp.") or sub_code.endswith("SYSTEM_ERROR"):
-        raise ProviderUnavailable(f"no definite answer: {_words(code, sub_code)}")
+        raise ProviderUnavailable(f"no definite answer: {plain_words(code, sub_code)}")
     kind = TradeNotFound if sub_code == "ACQ.TRADE_NOT_EXIST" else ProviderRejected
     raise kind(sub_code or str(code), _text(node, "sub_msg") or _text(node, "msg"))
+
+
+def check_names_trade(node: Node, out_trade_no: str) -> None:
+    """Raises ProviderUnavailable unless ``node`` says that it is about our trade."""
+    if node.get("out_trade_no") != out_trade_no:
+        raise ProviderUnavailable("an answer that does not say which trade it is about")
+
+
+def read_amount(node: Node, name: str) -> int:
+    """The fen in the member ``name``. Raises ProviderUnavailable."""
+    try:
+        return parse_yuan(node.get(name))
+    except ValueError as error:
+        raise ProviderUnavailable("an answer without a readable amount") from error
 
 
 def _text(node: Node, name: str) -> str:
@@ -76,12 +92,15 @@ def _text(node: Node, name: str) -> str:
 def _hint(envelope: Mapping[str, Member]) -> str:
     """What an unsigned refusal claims, for the operator: a wrong app_id is told only this way."""
     for member in envelope.values():
-        if isinstance(member.value, dict) and (words := _words(member.value.get("code"), member.value.get("sub_code"))):
+        if isinstance(member.value, dict) and (
+            words := plain_words(member.value.get("code"), member.value.get("sub_code"))
+        ):
             return f" ({words})"
     return ""
 
 
-def _words(*values: object) -> str:
+def plain_words(*values: object) -> str:
+    """Those of ``values`` that look like codes: text of an answer that may stand in a log."""
     return " ".join(value for value in values if isinstance(value, str) and _WORD.fullmatch(value))
 
 

@@ -1,4 +1,4 @@
-"""Alipay's spelling of values: times, statuses, merchant numbers, subjects."""
+"""Alipay's spelling of values: times, statuses, merchant numbers, subjects and reasons."""
 
 import re
 import unicodedata
@@ -9,6 +9,8 @@ from backend.payments.providers.base import TradeState
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 """All of Alipay's times, whatever the zone of this process. China has had no summer time since 1991."""
 
+NAME = "alipay"
+
 STATES = {
     "WAIT_BUYER_PAY": TradeState.PENDING,
     "TRADE_SUCCESS": TradeState.PAID,
@@ -18,8 +20,10 @@ STATES = {
 
 LONGEST_SUBJECT = 128
 SUBJECT_FALLBACK = "课程"
+LONGEST_REASON = 256
 
 _OUT_TRADE_NO = re.compile(r"[A-Za-z0-9_]{1,32}")
+_OUT_REQUEST_NO = re.compile(r"[A-Za-z0-9_]{1,64}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.·\-\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]+")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?")
 
@@ -27,6 +31,11 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-
 def is_out_trade_no(text: object) -> bool:
     """True for a merchant number of ours: 1 to 32 ASCII letters, digits and underscores."""
     return isinstance(text, str) and _OUT_TRADE_NO.fullmatch(text) is not None
+
+
+def is_out_request_no(text: object) -> bool:
+    """True for a refund number of ours: 1 to 64 ASCII letters, digits and underscores."""
+    return isinstance(text, str) and _OUT_REQUEST_NO.fullmatch(text) is not None
 
 
 def beijing_text(moment: datetime) -> str:
@@ -56,5 +65,14 @@ def clean_subject(text: str) -> str:
     space. So a subject cannot carry another field into the signed text of a notify (``&``, ``=``), cannot confuse who
     counts braces in an answer, and cannot break a line of the bill.
     """
+    return _clean(text, LONGEST_SUBJECT) or SUBJECT_FALLBACK
+
+
+def clean_reason(text: str) -> str:
+    """``text`` in the letters of a subject, at most 256 characters: the buyer sees it. May be empty."""
+    return _clean(text, LONGEST_REASON)
+
+
+def _clean(text: str, most: int) -> str:
     words = _UNSAFE.sub(" ", unicodedata.normalize("NFKC", text))
-    return words.strip()[:LONGEST_SUBJECT].rstrip() or SUBJECT_FALLBACK
+    return words.strip()[:most].rstrip()

@@ -47,6 +47,55 @@ class PayRequest:
     expires_at: datetime
 
 
+class CloseResult(Enum):
+    """What came of closing a trade."""
+
+    CLOSED = "closed"  # by this call
+    NOT_FOUND = "not_found"  # the provider has no such trade; for a page pay that is not final
+    STATUS_CHANGED = "status_changed"  # it waits for money no more: query, and follow what that says
+
+
+class RefundState(Enum):
+    """Where one refund stands at the provider."""
+
+    SUCCEEDED = "succeeded"
+    """The money is moved."""
+
+    NOT_SEEN = "not_seen"
+    """The provider has no trace of it, or this call did not move it: ask, or try again with the same number."""
+
+    WAITING = "waiting"
+    """Refused for now, the seller's balance being too low: try again later with the same number."""
+
+    FAILED = "failed"
+    """Refused for good. When an earlier attempt ended unknown, ask query_refund before you believe it: a trade that
+    this very refund emptied refuses a repeat in the same words."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """One refund. ``out_request_no`` makes a repeat harmless: it is stored before the first call and never changes."""
+
+    out_trade_no: str
+    out_request_no: str
+    amount_fen: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundResult:
+    """What the provider says of one refund.
+
+    ``refunded_fen`` is the sum refunded of the whole trade so far, where the answer says it. ``code`` and ``message``
+    are the provider's own words for a no.
+    """
+
+    state: RefundState
+    refunded_fen: int | None = None
+    code: str = ""
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ReturnClaim:
     """What the browser brought back, its signature good.
@@ -132,6 +181,18 @@ class Provider(Protocol):
 
     def query(self, out_trade_no: str, *, deadline: float = 10.0) -> Trade:
         """What the provider says now, within ``deadline`` seconds in all. Raises ProviderError."""
+        ...
+
+    def close(self, out_trade_no: str, *, deadline: float = 10.0) -> CloseResult:
+        """Ends a trade that waits for money, and no other. Raises ProviderRejected or ProviderUnavailable."""
+        ...
+
+    def refund(self, request: RefundRequest, *, deadline: float = 10.0) -> RefundResult:
+        """Gives money back, once for each ``out_request_no``. Raises ProviderUnavailable: then it may have happened."""
+        ...
+
+    def query_refund(self, request: RefundRequest, *, deadline: float = 10.0) -> RefundResult:
+        """Whether this very refund has happened: SUCCEEDED or NOT_SEEN. Raises ProviderUnavailable."""
         ...
 
     def parse_notification(self, body: bytes, headers: Mapping[str, str]) -> Notice:
