@@ -1,20 +1,24 @@
 """Alipay as the tests play it: its key pairs, what it signs, and a gateway that answers as told."""
 
+import gzip
 import json
 import socketserver
 import threading
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from backend.payments.providers.alipay import Alipay
+from backend.payments.providers.base import CloseResult, RefundRequest, RefundResult, RefundState
 
 APP_ID, SELLER_ID = "9021000122682882", "2088721003899159"
 NUMBER, TRADE_NO = "C20260131A_0001", "2026013122001499160501586202"
@@ -155,6 +159,74 @@ PAID = {
 }
 
 
+FEN, REFUND_NO = 1700, "R20260201_0001"
+
+CLOSED = {"code": "10000", "msg": "Success", "out_trade_no": NUMBER, "trade_no": TRADE_NO}
+
+REFUNDED = {
+    "code": "10000",
+    "msg": "Success",
+    "buyer_logon_id": "ifv***@sandbox.com",
+    "fund_change": "Y",
+    "gmt_refund_pay": "2026-02-01 09:00:00",
+    "out_trade_no": NUMBER,
+    "refund_fee": "47.00",
+    "send_back_fee": "17.00",
+    "trade_no": TRADE_NO,
+}
+
+FOUND_REFUND = {
+    "code": "10000",
+    "msg": "Success",
+    "out_request_no": REFUND_NO,
+    "out_trade_no": NUMBER,
+    "refund_amount": "17.00",
+    "refund_status": "REFUND_SUCCESS",
+    "total_amount": "117.00",
+    "trade_no": TRADE_NO,
+}
+
+
+def refund_request(**changes):
+    given = {"out_trade_no": NUMBER, "out_request_no": REFUND_NO, "amount_fen": FEN}
+    return RefundRequest(**(given | changes))
+
+
+class Call(NamedTuple):
+    """One of the adapter's calls after a payment: how to make it, and how Alipay says yes."""
+
+    method: str
+    ask: Callable[..., object]
+    yes: dict[str, str]
+    outcome: object
+
+    @property
+    def node(self):
+        return self.method.replace(".", "_") + "_response"
+
+
+CALLS = {
+    "close": Call(
+        "alipay.trade.close",
+        lambda alipay, number=NUMBER, **how: alipay.close(number, **how),
+        CLOSED,
+        CloseResult.CLOSED,
+    ),
+    "refund": Call(
+        "alipay.trade.refund",
+        lambda alipay, number=NUMBER, **how: alipay.refund(refund_request(out_trade_no=number), **how),
+        REFUNDED,
+        RefundResult(RefundState.SUCCEEDED, refunded_fen=4700),
+    ),
+    "query_refund": Call(
+        "alipay.trade.fastpay.refund.query",
+        lambda alipay, number=NUMBER, **how: alipay.query_refund(refund_request(out_trade_no=number), **how),
+        FOUND_REFUND,
+        RefundResult(RefundState.SUCCEEDED),
+    ),
+}
+
+
 def refusal(code, sub_code, **more):
     return {"code": code, "msg": "Business Failed", "sub_code": sub_code, "sub_msg": "没有", **more}
 
@@ -167,6 +239,55 @@ def wire(node):
 def answer(node, *, by="alipay", name=QUERY_NODE):
     text = node if isinstance(node, str) else wire(node)
     return f'{{"{name}":{text},"sign":"{sign(text, by)}"}}'.encode()
+
+
+def no_signed_answers(node, name):
+    """Bodies that are almost the signed answer ``node``, a success, to the method whose node is ``name``."""
+
+    def yes(content, **changes):
+        return answer(content, **({"name": name} | changes))
+
+    return {
+        "nothing": b"",
+        "{}": b"{}",
+        "[]": b"[]",
+        "null": b"null",
+        "a string": b'"x"',
+        "HTML": b"<html>502</html>",
+        "cut": yes(node)[:-40],
+        "cut after the node": yes(node).split(b',"sign"')[0],
+        "more after it": yes(node) + b"{}",
+        "a byte order mark": b"\xef\xbb\xbf" + yes(node),
+        "GBK": yes(node | {"subject": "课程"}).decode().encode("gbk"),
+        "UTF-16": yes(node).decode().encode("utf-16"),
+        "gzip": gzip.compress(yes(node)),
+        "unsigned": b'{"%s":%s}' % (name.encode(), wire(node).encode()),
+        "a blank sign": b'{"%s":%s,"sign":""}' % (name.encode(), wire(node).encode()),
+        "a sign that is null": b'{"%s":%s,"sign":null}' % (name.encode(), wire(node).encode()),
+        "a sign that is a list": b'{"%s":%s,"sign":["x"]}' % (name.encode(), wire(node).encode()),
+        "a sign that is half a letter": b'{"%s":%s,"sign":"\\ud800"}' % (name.encode(), wire(node).encode()),
+        "a wrong sign": yes(node).replace(b"Success", b"success"),
+        "white space put into the node": yes(node).replace(b'"code":', b'"code": '),
+        "the key of somebody else": yes(node, by="stranger"),
+        "our own key": yes(node, by="app"),
+        "the answer to another method": yes(node, name="alipay_trade_create_response"),
+        "error_response": yes(refusal("40002", "isv.invalid-app-id"), name="error_response"),
+        "a node that is text": yes('"x"'),
+        "a node that is a list": yes("[]"),
+        "the node twice": yes(node)[:-1] + f',"{name}":{{"code":"10000"}}}}'.encode(),
+        "the node twice, the false one first": b'{"%s":{"code":"10000"},' % name.encode() + yes(node)[1:],
+        "the sign twice": yes(node)[:-1] + b',"sign":"x"}',
+        "the node twice, once escaped": yes(node)[:-1] + f',"\\u0061{name[1:]}":{{}}}}'.encode(),
+        "a name twice in the node": yes(wire(node)[:-1] + ',"code":"10000"}'),
+        "a name twice deep in the node": yes(wire(node)[:-1] + ',"a":[{"b":1,"b":2}]}'),
+        "NaN": yes(wire(node)[:-1] + ',"a":NaN}'),
+        "minus Infinity": yes(wire(node)[:-1] + ',"a":-Infinity}'),
+        "a float": yes(wire(node)[:-1] + ',"a":1e400}'),
+        "a huge integer": yes(wire(node)[:-1] + ',"a":' + "9" * 5000 + "}"),
+        "deep nesting": b'{"a":' + b"[" * 30000,
+        "deep nesting in the node": yes('{"a":' + "[" * 20000 + "]" * 20000 + "}"),
+        "a NUL": yes(node).replace(b"Success", b"Succ\x00ss"),
+    }
 
 
 def http(body, *, status="200 OK", headers=""):
