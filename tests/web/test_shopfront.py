@@ -15,6 +15,7 @@ SCRIPT = (STATIC / "shop.js").read_text()
 OPERATIONS = re.findall(r"const [A-Z_]+ = `((?:query|mutation)[^`]+)`", SCRIPT)
 SCHEMA = build_schema((Path(settings.BASE_DIR) / "schema.graphql").read_text())
 PAGES = ["/", "/pay/success"]
+ENUMS = ("OrderStatus", "RefundStatus", "OrderRefundState")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -89,10 +90,13 @@ def test_what_the_script_asks_fits_the_schema():
     assert {text: validate(SCHEMA, parse(text)) for text in OPERATIONS} == {text: [] for text in OPERATIONS}
 
 
+def texts_of(client):
+    return json.loads(unescape(re.search(r'data-texts="([^"]+)"', client.get("/").content.decode())[1]))
+
+
 def test_the_script_has_a_sentence_for_every_refusal(client):
     """Every member of the unions that it asks for; and every sentence that it says is there."""
-    html = client.get("/").content.decode()
-    texts = json.loads(unescape(re.search(r'data-texts="([^"]+)"', html)[1]))
+    texts = texts_of(client)
     fields = {
         selection.name.value
         for text in OPERATIONS
@@ -104,6 +108,33 @@ def test_the_script_has_a_sentence_for_every_refusal(client):
     refusals = {member.name for union in unions for member in union.types if not member.name.endswith("Success")}
     assert refusals - set(texts) == set()
     assert set(re.findall(r'\bsay\("(\w+)"', SCRIPT)) - set(texts) == set()
+
+
+def test_the_script_has_words_for_every_way_an_order_or_a_refund_can_stand(client):
+    """Their names are put together in the script: of an order's status and end, of what was given back."""
+    texts = texts_of(client)
+    orders, refunds, given = (set(SCHEMA.type_map[name].values) for name in ENUMS)
+    names = {*orders, *(f"refund{name}" for name in refunds | given - {"NONE"})}
+    names |= {f"{name}{end}" for name in orders - {"UNPAID", "PAID"} for end in ("More", "Paid")}
+    assert names - set(texts) == set()
+
+
+def test_an_order_is_cancelled_only_after_a_question_in_the_page(client):
+    html = client.get("/").content.decode()
+    assert '<dialog id="cancel-dialog"' in html
+    assert re.findall(r"\b(?:confirm|alert|prompt)\(", SCRIPT) == []
+    assert re.findall(r"\bcancel\(", SCRIPT) == ["cancel("] * 2, "defined, and called by the dialog's button alone"
+
+
+@pytest.mark.parametrize(("path", "button"), [("/", 'data-part="cancel"'), ("/pay/success", 'id="result-cancel"')])
+@pytest.mark.parametrize(("language", "words"), [("zh-hans", "取消订单"), ("en", "Cancel order")])
+def test_a_page_offers_to_cancel(client, path, button, language, words):
+    html = client.get(path, headers={"accept-language": language}).content.decode()
+    assert re.search(rf"<button[^>]*{button}[^>]*>{words}</button>", html)
+
+
+def test_a_browser_that_asks_for_an_icon_is_told_that_there_is_none(client):
+    assert client.get("/favicon.ico").status_code == 204
 
 
 def test_the_script_writes_text_and_never_markup():
