@@ -10,11 +10,12 @@ from backend.errors import AlreadyOwned, InvalidInput, OrderNotFound, OrderNotPa
 from backend.orders.lifecycle import record
 from backend.orders.models import Order, OrderStatus, PayType
 from backend.orders.placement import Basket, place_order
-from backend.payments.locks import lock_buyer
+from backend.payments.locks import lock_buyer, lock_order
 from backend.payments.models import Payment, PaymentStatus, ProviderName
 from backend.payments.providers.base import PayRequest, Trade, TradeState
 from backend.payments.registry import get_provider
 from backend.payments.trades import apply_trade
+from backend.prepared import insert
 from backend.transactions import in_transaction
 
 
@@ -25,6 +26,8 @@ class CheckedOut:
     order: Order
     pay_url: str | None
     replayed: bool = False
+    payments: tuple[Payment, ...] | None = None
+    """All of the order's attempts, where they are known: a new order has one."""
 
 
 def check_out(*, user_id: int, basket: Basket) -> CheckedOut:
@@ -34,7 +37,8 @@ def check_out(*, user_id: int, basket: Basket) -> CheckedOut:
     """
     now = timezone.now()
     order, payment, replayed = _place_and_open(user_id=user_id, basket=basket, now=now)
-    return CheckedOut(order, pay_url(order, payment, now), replayed)
+    url = pay_url(order, payment, now)
+    return CheckedOut(order, url, replayed, None if replayed else (payment,))
 
 
 @in_transaction
@@ -54,12 +58,14 @@ def _place_and_open(*, user_id: int, basket: Basket, now: datetime) -> tuple[Ord
 
 def open_payment(order: Order, now: datetime) -> Payment:
     """A new attempt to pay the order, good for as long as the order is."""
-    return Payment.objects.create(
-        order=order,
-        provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
-        amount_fen=order.total_fen,
-        created_at=now,
-        expires_at=order.expires_at,
+    return insert(
+        Payment(
+            order=order,
+            provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
+            amount_fen=order.total_fen,
+            created_at=now,
+            expires_at=order.expires_at,
+        )
     )
 
 
@@ -70,7 +76,7 @@ def pay_order(*, user_id: int, number: str, pay_type: PayType | None = None) -> 
     Raises OrderNotFound, InvalidInput, OrderNotPayable, AlreadyOwned.
     """
     lock_buyer(user_id)
-    order = Order.objects.select_for_update(no_key=True).filter(user_id=user_id, number=number).first()
+    order = lock_order(number, user_id=user_id)
     if order is None:
         raise OrderNotFound
     if pay_type not in (None, PayType.ALIPAY):

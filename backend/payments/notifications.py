@@ -17,6 +17,7 @@ from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
 from backend.payments.trades import TradeRefused, apply_trade
+from backend.prepared import update
 
 logger = logging.getLogger("coursepay.notifications")
 
@@ -42,9 +43,9 @@ def receive_notification(
 
 
 def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefused, length: int) -> None:
-    """Store what could not be verified, with the reason; over an hour's worth only the log knows of it."""
+    """Store it with the reason. Of what anybody could send, over an hour's worth only the log knows."""
     logger.warning("notify from %s refused: %s", sender, refusal.reason)
-    if not allows(REFUSALS_KEPT, provider):
+    if not refusal.is_signed and not allows(REFUSALS_KEPT, provider):
         return
     too_large = refusal.reason == MessageRefused.TOO_LARGE
     upsert(
@@ -55,6 +56,7 @@ def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefuse
             notify_id=as_text(refusal.fields.get("notify_id", ""))[:128],
             trade_status=as_text(refusal.fields.get("trade_status", ""))[:32],
             verdict=Verdict.REFUSED,
+            verified=refusal.is_signed,
             reason=as_text(str(refusal))[:200],
             handled_at=timezone.now(),
             **{**common(body, sender), "body_length": length},
@@ -92,10 +94,11 @@ def handle(kept: Notification, notice: Notice) -> bool:
 
 def mark(kept: Notification, verdict: Verdict, reason: str) -> None:
     """Write the verdict. What was applied once stays applied, whatever a later repeat meets."""
-    rows = Notification.objects.filter(pk=kept.pk)
-    if verdict != Verdict.APPLIED:
-        rows = rows.exclude(verdict=Verdict.APPLIED)
-    rows.update(verdict=verdict, reason=reason[:200], handled_at=timezone.now())
+    changes = {"verdict": verdict, "reason": reason[:200], "handled_at": timezone.now()}
+    if verdict == Verdict.APPLIED:
+        update(Notification, changes, pk=kept.pk)
+    else:
+        Notification.objects.filter(pk=kept.pk).exclude(verdict=Verdict.APPLIED).update(**changes)
 
 
 def unhandled() -> list[Notification]:
