@@ -5,6 +5,8 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 
+from backend.prepared import update
+
 
 class MoveRefused(Exception):
     """The table knows no such move, or another process moved the row first. The transaction must be rolled back."""
@@ -29,7 +31,7 @@ class HasStatus(models.Model):
         """
         if not self.may_become(status):
             raise MoveRefused(f"{self._meta.label} {self.pk}: {self.status} may not become {status}")
-        rows = type(self)._base_manager.filter(pk=self.pk, status=self.status).update(status=status, **changes)
+        rows = update(type(self), {"status": status, **changes}, pk=self.pk, status=self.status)
         if rows != 1:
             raise MoveRefused(f"{self._meta.label} {self.pk} is no longer {self.status}")
         for name, value in {"status": status, **changes}.items():

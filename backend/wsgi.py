@@ -1,5 +1,6 @@
 """The WSGI application: queries, mutations, the REST edge and the admin."""
 
+import gc
 import logging
 import os
 
@@ -21,3 +22,8 @@ def refuse_wrong_setup() -> None:
 
 
 refuse_wrong_setup()
+
+# The checks have loaded every address, and with them the schema. What is there now stays as long as the process does:
+# the garbage collector need not walk over it again and again.
+gc.collect()
+gc.freeze()

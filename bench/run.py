@@ -3,6 +3,7 @@
 import argparse
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,7 @@ Figures = dict[str, tuple[Measured, Measured]]
 
 def main() -> None:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that PostgreSQL and the servers end with us
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coursepay-bench-")))
         alipay_key = new_key(folder / "alipay.pem", public=folder / "alipay_public.pem")

@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+
+from django.db.models import QuerySet
 
 from backend.courses.models import Enrollment
+from backend.prepared import Argument, Prepared, insert_new
+
+
+@cache
+def _open_to(many: int) -> Prepared[Enrollment]:
+    def build() -> QuerySet[Enrollment]:
+        mine = Enrollment.objects.open().filter(user_id=Argument("user_id"))
+        return mine.filter(course_id__in=Argument("ids", many=many)).order_by("course_id")
+
+    return Prepared(build)
 
 
 def open_access(*, user_id: int, line_ids: Mapping[int, int], at: datetime) -> set[int]:
@@ -13,15 +26,11 @@ def open_access(*, user_id: int, line_ids: Mapping[int, int], at: datetime) -> s
     one open enrolment stand, whoever comes second. In order of course, so that two payments of one buyer never wait
     for each other in a circle.
     """
-    Enrollment.objects.bulk_create(
-        [
-            Enrollment(user_id=user_id, course_id=course_id, line_id=line_id, opened_at=at)
-            for course_id, line_id in sorted(line_ids.items())
-        ],
-        ignore_conflicts=True,
-    )
-    opened = Enrollment.objects.open().filter(user_id=user_id, line_id__in=list(line_ids.values()))
-    return set(opened.values_list("course_id", flat=True))
+    rows = [
+        Enrollment(user_id=user_id, course_id=course_id, line_id=line_id, opened_at=at)
+        for course_id, line_id in sorted(line_ids.items())
+    ]
+    return set(insert_new(rows, returning="course"))
 
 
 def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -> int:
@@ -29,12 +38,11 @@ def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -
     rows = Enrollment.objects.open().filter(line__order_id=order_id)
     if course_ids is not None:
         rows = rows.filter(course_id__in=course_ids)
-    return Enrollment.objects.filter(pk__in=list(rows.values_list("pk", flat=True)), closed_at=None).update(
-        closed_at=at
-    )
+    found = list(rows.values_list("pk", flat=True))
+    return Enrollment.objects.filter(pk__in=found, closed_at=None).update(closed_at=at)
 
 
 def owned_course_ids(*, user_id: int, course_ids: list[int]) -> list[int]:
     """Which of these courses are open to the user, in order of id."""
-    rows = Enrollment.objects.open().filter(user_id=user_id, course_id__in=course_ids)
-    return sorted(rows.values_list("course_id", flat=True))
+    rows = _open_to(len(course_ids)).all(user_id=user_id, ids=course_ids) if course_ids else []
+    return [row.course_id for row in rows]

@@ -4,6 +4,9 @@ from datetime import datetime
 
 from backend.courses.enrollment import close_access, open_access
 from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus
+from backend.prepared import Argument, Prepared, insert_all
+
+_LINES = Prepared(lambda: OrderLine.objects.filter(order_id=Argument("order_id")).order_by("course_id"))
 
 
 def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "") -> list[OrderLine]:
@@ -12,12 +15,12 @@ def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "
     Returns the lines whose course stays as it was, because the buyer owned it already: their money goes back.
     """
     order.move_to(OrderStatus.PAID, paid_at=paid_at)
-    lines = list(order.lines.order_by("course_id"))
+    lines = _LINES.all(order_id=order.pk)
     opened = open_access(user_id=order.user_id, line_ids={line.course_id: line.pk for line in lines}, at=now)
     events = [OrderEvent(order=order, name="order.paid", at=now, detail=detail)]
     if opened:
         events.append(OrderEvent(order=order, name="enrollment.opened", at=now, detail=courses(len(opened))))
-    OrderEvent.objects.bulk_create(events)
+    insert_all(events)
     return [line for line in lines if line.course_id not in opened]
 
 
@@ -41,7 +44,7 @@ def end_access(order: Order, *, course_ids: list[int] | None, now: datetime) -> 
 
 def record(order: Order, name: str, *, at: datetime, detail: str = "") -> None:
     """Add a line to the order's history."""
-    OrderEvent.objects.create(order=order, name=name, at=at, detail=detail[:200])
+    insert_all([OrderEvent(order=order, name=name, at=at, detail=detail[:200])])
 
 
 def courses(count: int) -> str:

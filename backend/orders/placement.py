@@ -9,8 +9,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from backend.courses.enrollment import owned_course_ids
 from backend.courses.models import Course
@@ -24,11 +26,31 @@ from backend.errors import (
 )
 from backend.money import MAX_FEN
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine, OrderStatus, PayType
+from backend.prepared import Argument, Prepared, insert, insert_all
 
 MAX_COURSES = 50
 MAX_SUBJECT = 128
 _COURSE_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,126}[\x21-\x7e])?", re.ASCII)
+_KEY = re.compile(r"[\x20-\x7e]{1,128}", re.ASCII)
+
+
+_USED_KEY = Prepared(
+    lambda: IdempotencyKey.objects.select_related("order").filter(user_id=Argument("user_id"), key=Argument("key"))
+)
+
+
+@cache
+def _on_sale(many: int) -> Prepared[Course]:
+    return Prepared(lambda: Course.objects.on_sale().filter(pk__in=Argument("ids", many=many)).order_by("pk"))
+
+
+@cache
+def _unpaid_with(many: int) -> Prepared[Order]:
+    def build() -> QuerySet[Order]:
+        unpaid = Order.objects.filter(user_id=Argument("user_id"), status=OrderStatus.UNPAID)
+        return unpaid.filter(lines__course_id__in=Argument("ids", many=many)).distinct().order_by("-id")
+
+    return Prepared(build)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +123,7 @@ def place_order(*, user_id: int, basket: Basket, now: datetime) -> Placed:
 def _answered_before(user_id: int, basket: Basket) -> Order | None:
     if basket.idempotency_key is None:
         return None
-    used = IdempotencyKey.objects.select_related("order").filter(user_id=user_id, key=basket.idempotency_key).first()
+    used = _USED_KEY.first(user_id=user_id, key=basket.idempotency_key)
     if used is None:
         return None
     if used.input_hash != basket.input_hash:
@@ -110,7 +132,8 @@ def _answered_before(user_id: int, basket: Basket) -> Order | None:
 
 
 def _courses_on_sale(basket: Basket) -> list[Course]:
-    courses = list(Course.objects.on_sale().filter(pk__in=basket.ids).order_by("pk"))
+    ids = basket.ids
+    courses = _on_sale(len(ids)).all(ids=ids) if ids else []
     found = {str(course.pk) for course in courses}
     if missing := [course_id for course_id in basket.course_ids if course_id not in found]:
         raise CoursesUnavailable(missing)
@@ -119,9 +142,8 @@ def _courses_on_sale(basket: Basket) -> list[Course]:
 
 def _standing_order(user_id: int, basket: Basket) -> Order | None:
     """The buyer's unpaid order for the same courses and total; any other overlap raises OpenOrderExists."""
-    overlapping = list(
-        Order.objects.unpaid_of(user_id).filter(lines__course_id__in=basket.ids).distinct().order_by("-id")
-    )
+    ids = basket.ids
+    overlapping = _unpaid_with(len(ids)).all(user_id=user_id, ids=ids)
     for order in overlapping:
         if order.basket_hash == basket.courses_hash and order.total_fen == basket.total_fen:
             return order
@@ -139,32 +161,39 @@ def _check_total(basket: Basket, courses: list[Course]) -> None:
 
 
 def _freeze(user_id: int, basket: Basket, courses: list[Course], now: datetime) -> Order:
-    order = Order.objects.create(
-        user_id=user_id,
-        subject=basket.subject or display_subject(courses),
-        total_fen=basket.total_fen,
-        status=OrderStatus.UNPAID,
-        pay_type=basket.pay_type,
-        basket_hash=basket.courses_hash,
-        created_at=now,
-        expires_at=_whole_second(now + timedelta(seconds=settings.ORDER_TTL_SECONDS)),
+    order = insert(
+        Order(
+            user_id=user_id,
+            subject=basket.subject or display_subject(courses),
+            total_fen=basket.total_fen,
+            status=OrderStatus.UNPAID,
+            pay_type=basket.pay_type,
+            basket_hash=basket.courses_hash,
+            created_at=now,
+            expires_at=_whole_second(now + timedelta(seconds=settings.ORDER_TTL_SECONDS)),
+        )
     )
     by_id = {str(course.pk): course for course in courses}
-    OrderLine.objects.bulk_create(
-        OrderLine(
-            order=order, course=course, name=course.name, price_fen=course.price_fen, real_price_fen=course.price_fen
-        )
-        for course in (by_id[course_id] for course_id in basket.course_ids)
+    insert_all(
+        [
+            OrderLine(
+                order=order,
+                course=course,
+                name=course.name,
+                price_fen=course.price_fen,
+                real_price_fen=course.price_fen,
+            )
+            for course in (by_id[course_id] for course_id in basket.course_ids)
+        ]
     )
-    OrderEvent.objects.create(order=order, name="order.created", at=now)
+    insert_all([OrderEvent(order=order, name="order.created", at=now)])
     return order
 
 
 def _remember_key(user_id: int, basket: Basket, order: Order) -> None:
     if basket.idempotency_key is not None:
-        IdempotencyKey.objects.create(
-            user_id=user_id, key=basket.idempotency_key, input_hash=basket.input_hash, order=order
-        )
+        row = IdempotencyKey(user_id=user_id, key=basket.idempotency_key, input_hash=basket.input_hash, order=order)
+        insert_all([row])
 
 
 def display_subject(courses: Sequence[Course]) -> str:

@@ -113,7 +113,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("out_request_no", "order", "username", "amount", "cause", "status", "created_at", "ended_at")
+    list_display = ("order", "username", "amount", "cause", "status", "created_at", "ended_at")
     list_select_related = ("order__user",)
     list_filter = ("status", "cause", "created_at")
     search_fields = ("=out_request_no", "=payment__out_trade_no", "^order__number", "=order__user__username")
@@ -148,6 +148,17 @@ class RefundAdmin(ReadOnlyAdmin):
         return ", ".join(lines.values_list("name", flat=True))
 
 
+class FindingFilter(admin.SimpleListFilter):
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(FINDINGS.items())
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet[Discrepancy]) -> models.QuerySet[Discrepancy]:
+        return queryset.filter(kind=self.value()) if self.value() in FINDINGS else queryset
+
+
 class DiscrepancyFilter(OpenFilter):
     title = _("open or closed")
     open_name = _("waiting for a person")
@@ -158,8 +169,8 @@ class DiscrepancyFilter(OpenFilter):
 class DiscrepancyAdmin(ReadOnlyAdmin):
     """An operator does what a row says, somewhere else, and then marks it as settled: nothing else can be done here."""
 
-    list_display = ("finding", "out_trade_no", "detail", "advice", "opened_at", "closed_at")
-    list_filter = (DiscrepancyFilter, "kind")
+    list_display = ("finding", "particulars", "advice", "opened_at", "closed_at")
+    list_filter = (DiscrepancyFilter, FindingFilter)
     search_fields = ("=out_trade_no", "detail")
     search_help_text = _("Merchant number or detail")
     date_hierarchy = "opened_at"
@@ -172,9 +183,16 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     def finding(self, discrepancy: Discrepancy) -> str | Promise:
         return FINDINGS.get(discrepancy.kind, discrepancy.kind)
 
+    @admin.display(description=_("detail"), ordering="out_trade_no")
+    def particulars(self, discrepancy: Discrepancy) -> str:
+        """With the number that it is about, in a column that is no wider than the page allows."""
+        words = '<div style="min-width: 12em; overflow-wrap: anywhere">{}<br>{}</div>'
+        return format_html(words, discrepancy.detail, discrepancy.out_trade_no)
+
     @admin.display(description=_("what to do"))
-    def advice(self, discrepancy: Discrepancy) -> str | Promise:
-        return ADVICE.get(discrepancy.what_to_do, discrepancy.what_to_do)
+    def advice(self, discrepancy: Discrepancy) -> str:
+        words = ADVICE.get(discrepancy.what_to_do, discrepancy.what_to_do)
+        return format_html('<div style="min-width: 12em">{}</div>', words)
 
     def has_settle_permission(self, request: HttpRequest) -> bool:
         """Whoever was given Django's own right to change these; the pages themselves change nothing."""

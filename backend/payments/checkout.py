@@ -16,6 +16,7 @@ from backend.payments.models import Payment, PaymentStatus, ProviderName
 from backend.payments.providers.base import PayRequest, Trade, TradeState
 from backend.payments.registry import get_provider
 from backend.payments.trades import apply_trade
+from backend.prepared import insert
 from backend.transactions import in_transaction
 
 
@@ -26,6 +27,8 @@ class CheckedOut:
     order: Order
     pay_url: str | None
     replayed: bool = False
+    payments: tuple[Payment, ...] | None = None
+    """All of the order's attempts, where they are known: a new order has one."""
 
 
 def check_out(*, user_id: int, basket: Basket) -> CheckedOut:
@@ -35,7 +38,8 @@ def check_out(*, user_id: int, basket: Basket) -> CheckedOut:
     """
     now = timezone.now()
     order, payment, replayed = _place_and_open(user_id=user_id, basket=basket, now=now)
-    return CheckedOut(order, pay_url(order, payment, now), replayed)
+    url = pay_url(order, payment, now)
+    return CheckedOut(order, url, replayed, None if replayed else (payment,))
 
 
 @in_transaction
@@ -55,13 +59,15 @@ def _place_and_open(*, user_id: int, basket: Basket, now: datetime) -> tuple[Ord
 
 def open_payment(order: Order, now: datetime) -> Payment:
     """A new attempt to pay the order, good for as long as the order is."""
-    return Payment.objects.create(
-        order=order,
-        provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
-        amount_fen=order.total_fen,
-        created_at=now,
-        expires_at=order.expires_at,
-        next_query_at=min(now + timedelta(seconds=settings.PAYMENT_QUERY_AFTER_SECONDS), order.expires_at),
+    return insert(
+        Payment(
+            order=order,
+            provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
+            amount_fen=order.total_fen,
+            created_at=now,
+            expires_at=order.expires_at,
+            next_query_at=min(now + timedelta(seconds=settings.PAYMENT_QUERY_AFTER_SECONDS), order.expires_at),
+        )
     )
 
 

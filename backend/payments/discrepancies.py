@@ -3,11 +3,16 @@
 import logging
 from collections.abc import Collection
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from backend.payments.models import Discrepancy
+from backend.payments.models import Discrepancy, Payment, PaymentStatus
 
 logger = logging.getLogger("coursepay.discrepancies")
+
+
+MONEY_REFUSED = "money refused"
+UNKNOWN_ORDER = "unknown order"
 
 
 def open_discrepancy(*, key: str, kind: str, out_trade_no: str, detail: str, what_to_do: str) -> None:
@@ -26,9 +31,11 @@ def open_discrepancy(*, key: str, kind: str, out_trade_no: str, detail: str, wha
         logger.error("discrepancy %s: %s %s. %s", row.pk, kind, detail, what_to_do)
 
 
-def close_discrepancy(key: str) -> None:
-    """It has resolved itself."""
-    Discrepancy.objects.filter(key=key[:120], closed_at=None).update(closed_at=timezone.now())
+def close_resolved() -> int:
+    """Close what has resolved itself: a notify that came before its order, and whose later copy was applied."""
+    paid = Payment.objects.filter(status=PaymentStatus.PAID, out_trade_no=OuterRef("out_trade_no"))
+    refused = Discrepancy.objects.filter(kind=MONEY_REFUSED, closed_at=None).filter(detail__startswith=UNKNOWN_ORDER)
+    return refused.filter(Exists(paid)).update(closed_at=timezone.now())
 
 
 def settle(pks: Collection[int]) -> int:

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from backend.payments.discrepancies import close_resolved
 from backend.payments.models import Payment, Refund
 from backend.payments.refunding import try_refund
 from backend.payments.watch import look_after
@@ -72,7 +73,7 @@ def lease(sweep: Sweep, pk: int, seen: datetime, until: datetime) -> bool:
 
 def run_everything_due() -> int:
     """Every sweep over everything that is due now, until nothing is; how many rows."""
-    total = 0
+    total = close_resolved()
     while done := sum(run_due(sweep) for sweep in SWEEPS):
         total += done
     return total

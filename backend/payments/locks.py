@@ -8,25 +8,33 @@ a transaction holds the whole database (BEGIN IMMEDIATE), and these only read.
 from backend.accounts.models import User
 from backend.orders.models import Order
 from backend.payments.models import Payment, Refund
+from backend.prepared import Argument, Prepared
+
+_BUYER = Prepared(lambda: User.objects.select_for_update(no_key=True).only("id").filter(pk=Argument("user_id")))
+_PAYMENT = Prepared(
+    lambda: (
+        Payment.objects.select_related("order")
+        .select_for_update(of=("order", "self"), no_key=True)
+        .filter(out_trade_no=Argument("out_trade_no"))
+    )
+)
 
 
 def lock_buyer(user_id: int) -> None:
     """Take a buyer's purchases one after the other."""
-    User.objects.select_for_update(no_key=True).only("id").get(pk=user_id)
+    if _BUYER.first(user_id=user_id) is None:
+        raise User.DoesNotExist
 
 
 def lock_payment(out_trade_no: str) -> Payment | None:
     """The payment with its order (``payment.order``), both locked and read after the lock; None where there is none."""
-    return (
-        Payment.objects.select_related("order")
-        .select_for_update(of=("order", "self"), no_key=True)
-        .filter(out_trade_no=out_trade_no)
-        .first()
-    )
+    return _PAYMENT.first(out_trade_no=out_trade_no)
 
 
 def lock_order(number: str, *, user_id: int | None = None) -> Order | None:
     """The order of that number (and buyer), locked and read after the lock."""
+    if not number.isascii() or not number.isdecimal():  # no number of ours; PostgreSQL would choke on a NUL
+        return None
     rows = Order.objects.select_for_update(no_key=True).filter(number=number)
     return (rows if user_id is None else rows.filter(user_id=user_id)).first()
 

@@ -14,11 +14,12 @@ from django.utils import timezone
 
 from backend.limits.throttle import Limit, allows
 from backend.money import format_yuan
-from backend.payments.discrepancies import close_discrepancy, open_discrepancy
+from backend.payments.discrepancies import MONEY_REFUSED, open_discrepancy
 from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
 from backend.payments.trades import TradeRefused, apply_trade
+from backend.prepared import update
 
 logger = logging.getLogger("coursepay.notifications")
 
@@ -44,9 +45,9 @@ def receive_notification(
 
 
 def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefused, length: int) -> None:
-    """Store what could not be verified, with the reason; over an hour's worth only the log knows of it."""
+    """Store it with the reason. Of what anybody could send, over an hour's worth only the log knows."""
     logger.warning("notify from %s refused: %s", sender, refusal.reason)
-    if not allows(REFUSALS_KEPT, provider):
+    if not refusal.is_signed and not allows(REFUSALS_KEPT, provider):
         return
     too_large = refusal.reason == MessageRefused.TOO_LARGE
     upsert(
@@ -57,6 +58,7 @@ def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefuse
             notify_id=as_text(refusal.fields.get("notify_id", ""))[:128],
             trade_status=as_text(refusal.fields.get("trade_status", ""))[:32],
             verdict=Verdict.REFUSED,
+            verified=refusal.is_signed,
             reason=as_text(str(refusal))[:200],
             handled_at=timezone.now(),
             **{**common(body, sender), "body_length": length},
@@ -89,27 +91,23 @@ def handle(kept: Notification, notice: Notice) -> bool:
         logger.error("notify %s for %s refused: %s", notice.notify_id, notice.trade.out_trade_no, refusal.reason)
         mark(kept, Verdict.REFUSED, refusal.reason)
         open_discrepancy(
-            key=refused_key(notice),
-            kind="money refused",
+            key=f"money-refused:{notice.trade.out_trade_no}:{notice.trade.trade_no}",
+            kind=MONEY_REFUSED,
             out_trade_no=notice.trade.out_trade_no,
             detail=f"{refusal.reason} (trade {notice.trade.trade_no}, {format_yuan(notice.trade.amount_fen)})",
             what_to_do="Find the trade in Alipay's console: open what was paid for, or refund it there.",
         )
         return False
-    close_discrepancy(refused_key(notice))
     return True
-
-
-def refused_key(notice: Notice) -> str:
-    return f"money-refused:{notice.trade.out_trade_no}:{notice.trade.trade_no}"
 
 
 def mark(kept: Notification, verdict: Verdict, reason: str) -> None:
     """Write the verdict. What was applied once stays applied, whatever a later repeat meets."""
-    rows = Notification.objects.filter(pk=kept.pk)
-    if verdict != Verdict.APPLIED:
-        rows = rows.exclude(verdict=Verdict.APPLIED)
-    rows.update(verdict=verdict, reason=reason[:200], handled_at=timezone.now())
+    changes = {"verdict": verdict, "reason": reason[:200], "handled_at": timezone.now()}
+    if verdict == Verdict.APPLIED:
+        update(Notification, changes, pk=kept.pk)
+    else:
+        Notification.objects.filter(pk=kept.pk).exclude(verdict=Verdict.APPLIED).update(**changes)
 
 
 def unhandled() -> list[Notification]:

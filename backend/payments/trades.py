@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from backend.orders.lifecycle import mark_paid, record
 from backend.orders.models import Order, OrderStatus
+from backend.payments.discrepancies import UNKNOWN_ORDER
 from backend.payments.locks import lock_payment
 from backend.payments.models import Payment, PaymentStatus, RefundCause
 from backend.payments.providers.base import Trade, TradeState
@@ -70,21 +71,24 @@ def _apply(trade: Trade, together_with: Callable[[Effect], None]) -> Effect:
 def _take_in(trade: Trade) -> Effect:
     payment = lock_payment(trade.out_trade_no)
     if payment is None or payment.provider != trade.provider:
-        raise TradeRefused("unknown order")
+        raise TradeRefused(UNKNOWN_ORDER)
     if trade.amount_fen != payment.amount_fen:
         raise TradeRefused(f"wrong amount: {trade.amount_fen} fen, not {payment.amount_fen}")
     now = timezone.now()
     if trade.state == TradeState.PENDING:
         return Effect.NOTHING_NEW
-    if trade.state == TradeState.CLOSED and not _was_paid(payment, trade):
+    if trade.state == TradeState.CLOSED and not _was_paid(trade):
         return _close(payment, now)
     effect = _pay(payment, trade, now)
     return effect if not _reported_refund(payment, trade, now) else Effect.REFUNDED
 
 
-def _was_paid(payment: Payment, trade: Trade) -> bool:
-    """Whether a closed trade had been paid: then it was closed by a full refund (Alipay's status table)."""
-    return payment.status == PaymentStatus.PAID or trade.paid_at is not None or bool(trade.refunded_fen)
+def _was_paid(trade: Trade) -> bool:
+    """Whether the statement itself says that this closed trade had been paid: then a full refund closed it.
+
+    A closed trade without a word of payment never takes a paid one back.
+    """
+    return trade.paid_at is not None or bool(trade.refunded_fen)
 
 
 def _pay(payment: Payment, trade: Trade, now: datetime) -> Effect:

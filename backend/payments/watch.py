@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from backend.orders.lifecycle import mark_timed_out, record
-from backend.orders.models import OrderStatus
+from backend.orders.models import Order, OrderStatus
 from backend.payments.locks import lock_order, lock_payments
 from backend.payments.models import Payment, PaymentStatus
 from backend.payments.providers.base import CloseResult, ProviderError, Trade, TradeNotFound, TradeState
@@ -129,13 +129,19 @@ def ask_again(payment_id: int) -> None:
         schedule(payment, now + jittered(min(wait, LONGEST_RETRY)))
 
 
-def ask_soon(order_id: int) -> None:
-    """The buyer is waiting: move the next question forward, at most once in a few seconds. One guarded UPDATE."""
+def ask_soon(order: Order, payment: Payment | None) -> None:
+    """The buyer is waiting: move the next question forward, at most once in a few seconds. One guarded UPDATE at most:
+    none where ``payment``, the attempt if the caller has it, says that it would change nothing."""
     now = timezone.now()
-    since = now - MOST_OFTEN
-    Payment.objects.filter(order_id=order_id, status=PaymentStatus.OPEN, next_query_at__gt=now).exclude(
-        asked_at__gt=since
-    ).update(next_query_at=now, asked_at=now)
+    if payment is not None and not may_ask_soon(payment, now):
+        return
+    waiting = Payment.objects.filter(order_id=order.pk, status=PaymentStatus.OPEN, next_query_at__gt=now)
+    waiting.exclude(asked_at__gt=now - MOST_OFTEN).update(next_query_at=now, asked_at=now)
+
+
+def may_ask_soon(payment: Payment, now: datetime) -> bool:
+    due, asked = payment.next_query_at, payment.asked_at
+    return due is not None and due > now and (asked is None or asked <= now - MOST_OFTEN)
 
 
 def end_order(payment: Payment, now: datetime) -> None:

@@ -2,11 +2,11 @@
 
 import strawberry
 from django.conf import settings
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from backend.schema.accounts import AccountsMutation, AccountsQuery
 from backend.schema.courses import CoursesQuery
+from backend.schema.documents import MOST_KEPT, Documents, KnownDocuments
 from backend.schema.orders import OrdersQuery
 from backend.schema.payments import PaymentsMutation
 from backend.schema.scalars import SCALARS
@@ -22,9 +22,10 @@ class Mutation(AccountsMutation, PaymentsMutation):
     pass
 
 
+documents = Documents(MOST_KEPT)
 schema = strawberry.Schema(
     Query,
     Mutation,
     config=StrawberryConfig(disable_field_suggestions=not settings.DEBUG, scalar_map=SCALARS),
-    extensions=[lambda: MaxTokensLimiter(max_token_count=1000), ParserCache, ValidationCache],
+    extensions=[lambda: KnownDocuments(documents)],
 )

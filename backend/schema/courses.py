@@ -8,7 +8,7 @@ import strawberry_django
 
 from backend.courses import models
 from backend.schema.access import Info, bad_request, buyer, visitor
-from backend.schema.pagination import After, Connection, First, Keyset, paginate
+from backend.schema.pagination import DEFAULT_FIRST, After, Connection, First, Keyset, paginate
 from backend.schema.peers import peers_of
 from backend.schema.scalars import Money
 
@@ -66,7 +66,9 @@ class CoursesQuery:
         return models.Course.objects.on_sale().filter(pk=pk).first() if pk else None  # type: ignore[return-value]
 
     @strawberry.field(description="The courses on sale.")
-    def courses(self, info: Info, first: First = 20, after: After = None, search: Search = None) -> Connection[Course]:
+    def courses(
+        self, info: Info, first: First = DEFAULT_FIRST, after: After = None, search: Search = None
+    ) -> Connection[Course]:
         visitor(info)
         rows = models.Course.objects.on_sale()
         if search:
@@ -76,6 +78,6 @@ class CoursesQuery:
         return paginate(rows, BY_COURSE, first=first, after=after)
 
     @strawberry.field(description="The courses that are open to the signed-in user.")
-    def my_courses(self, info: Info, first: First = 20, after: After = None) -> Connection[Course]:
+    def my_courses(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[Course]:
         rows = models.Course.objects.owned_by(buyer(info).pk)
         return paginate(rows, BY_COURSE, first=first, after=after)

@@ -8,6 +8,7 @@ import strawberry
 import strawberry_django
 from django.utils import timezone
 
+from backend.accounts.models import User
 from backend.courses import models as course_models
 from backend.orders import models
 from backend.orders.models import OrderStatus, PayType
@@ -15,10 +16,11 @@ from backend.payments import models as payment_models
 from backend.payments.checkout import pay_url
 from backend.payments.models import Payment, PaymentStatus, ProviderName, RefundStatus
 from backend.payments.watch import ask_soon
+from backend.prepared import Argument, Prepared
 from backend.schema.access import Info, bad_request, buyer
 from backend.schema.courses import Course
-from backend.schema.pagination import After, Connection, First, Keyset, paginate
-from backend.schema.peers import related
+from backend.schema.pagination import DEFAULT_FIRST, After, Connection, First, Keyset, paginate
+from backend.schema.peers import as_peers, peers_of, related
 from backend.schema.scalars import Money, opaque_id
 
 strawberry.enum(OrderStatus, description="Where an order stands. Refunds are rows of their own, never a status.")
@@ -33,17 +35,26 @@ class OrderRefundState(Enum):
     FULL = "FULL"
 
 
+PAYMENTS = Payment.objects.order_by("id")
+LINES = models.OrderLine.objects.select_related("course").order_by("id")
+EVENTS = models.OrderEvent.objects.order_by("id")
+BY_NUMBER = Prepared(lambda: models.Order.objects.filter(number=Argument("asked")))
+REFUNDS = payment_models.Refund.objects.order_by("id")
+BY_OUT_TRADE_NO = Prepared(lambda: Payment.objects.select_related("order").filter(out_trade_no=Argument("asked")))
+
 SHORTEST_POLL = timedelta(seconds=2)
 LONGEST_POLL = timedelta(seconds=15)
 
 
 def payments_of(order: models.Order) -> list[Payment]:
     """The order's attempts, oldest first."""
-    return related(order, "payments", Payment.objects.order_by("id"))
+    return related(order, "payments", PAYMENTS)
 
 
 def received(order: models.Order) -> Payment | None:
-    """The attempt that brought money, whatever the order's status."""
+    """The attempt that brought money, whatever the order's status; an unpaid order has had none."""
+    if order.status == OrderStatus.UNPAID:
+        return None
     return next((payment for payment in payments_of(order) if payment.status == PaymentStatus.PAID), None)
 
 
@@ -76,11 +87,15 @@ def order_total(root: strawberry.Parent[models.Order]) -> Money:
 
 
 def order_lines(root: strawberry.Parent[models.Order]) -> list["OrderLine"]:
-    return related(root, "lines", models.OrderLine.objects.select_related("course").order_by("id"))
+    lines: list[OrderLine] = related(root, "lines", LINES)
+    if lines and "_peers" not in lines[0].course.__dict__:
+        # What is asked of one course of the page is asked of all.
+        as_peers([line.course for order in peers_of(root) for line in related(order, "lines", LINES)])
+    return lines
 
 
 def order_timeline(root: strawberry.Parent[models.Order]) -> list["OrderEvent"]:
-    return related(root, "events", models.OrderEvent.objects.order_by("id"))
+    return related(root, "events", EVENTS)
 
 
 def order_is_terminal(root: strawberry.Parent[models.Order]) -> bool:
@@ -96,7 +111,7 @@ def order_next_poll(root: strawberry.Parent[models.Order]) -> int | None:
 
 
 def order_refunds(root: strawberry.Parent[models.Order]) -> list["Refund"]:
-    return related(root, "refunds", payment_models.Refund.objects.order_by("id"))
+    return related(root, "refunds", REFUNDS)
 
 
 def order_refunded_amount(root: strawberry.Parent[models.Order]) -> Money:
@@ -202,18 +217,27 @@ class Order:
         return timezone.now()
 
 
-def key_of(number: str) -> int | None:
-    """The primary key behind an order's number: a cursor tells no more than the number does."""
-    return models.Order.objects.filter(number=number).values_list("pk", flat=True).first() if number.isalnum() else None
+def newest_first(user: User) -> Keyset:
+    """A cursor is the number of one of the user's orders: it tells no more than that, and nothing of others'."""
+
+    def key_of(number: str) -> int | None:
+        mine = models.Order.objects.filter(user_id=user.pk, number=number)
+        return mine.values_list("pk", flat=True).first() if number.isascii() and number.isdecimal() else None
+
+    return Keyset(newest_first=True, cursor_of=lambda order: str(order.number), key_of=key_of)
 
 
-NEWEST_FIRST = Keyset(newest_first=True, cursor_of=lambda order: str(order.number), key_of=key_of)
+def visible_to(user: User, order: models.Order) -> bool:
+    """Whether they may see it: their own, and staff everyone's."""
+    return user.is_staff or order.user_id == user.pk
 
 
-def visible_to(info: Info) -> models.OrderQuerySet:
-    """The orders that whoever asks may see: their own, and staff everyone's."""
-    user = buyer(info)
-    return models.Order.objects.all() if user.is_staff else models.Order.objects.filter(user_id=user.pk)
+def found(asked: str, *, by_out_trade_no: bool) -> tuple[models.Order | None, Payment | None]:
+    """The order, and the attempt whose number was asked for. One query."""
+    if not by_out_trade_no:
+        return BY_NUMBER.first(asked=asked), None
+    payment = BY_OUT_TRADE_NO.first(asked=asked)
+    return (payment.order, payment) if payment else (None, None)
 
 
 @strawberry.type
@@ -223,29 +247,31 @@ class OrdersQuery:
         " null for all else."
     )
     def order(self, info: Info, id: strawberry.ID | None = None, out_trade_no: str | None = None) -> Order | None:
-        orders = visible_to(info)
+        user = buyer(info)
         if (id is None) == (out_trade_no is None):
             raise bad_request("Give either id or outTradeNo.")
         asked = id if out_trade_no is None else out_trade_no
         if not asked or "\x00" in asked or len(asked) > 64:
             return None
-        by_number = orders.filter(number=asked)
-        found = (by_number if out_trade_no is None else orders.filter(payments__out_trade_no=asked)).first()
-        if found is not None and not found.is_terminal:
-            ask_soon(found.pk)
-        return found  # type: ignore[return-value]
+        order, payment = found(asked, by_out_trade_no=out_trade_no is not None)
+        if order is None or not visible_to(user, order):
+            return None
+        if not order.is_terminal:
+            ask_soon(order, payment)
+        return order  # type: ignore[return-value]
 
     @strawberry.field(description="One's own orders, newest first.")
     def orders(
         self,
         info: Info,
-        first: First = 20,
+        first: First = DEFAULT_FIRST,
         after: After = None,
         status: Annotated[
             list[OrderStatus] | None, strawberry.argument(description="Only orders that stand so.")
         ] = None,
     ) -> Connection[Order]:
-        rows = models.Order.objects.filter(user_id=buyer(info).pk)
+        user = buyer(info)
+        rows = models.Order.objects.filter(user_id=user.pk)
         if status is not None:
             rows = rows.filter(status__in=status)
-        return paginate(rows, NEWEST_FIRST, first=first, after=after)
+        return paginate(rows, newest_first(user), first=first, after=after)

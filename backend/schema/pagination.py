@@ -11,9 +11,10 @@ from backend.schema.access import bad_request
 from backend.schema.peers import as_peers
 
 MAX_FIRST = 100
+DEFAULT_FIRST = 20
 Node = TypeVar("Node")
 
-First = Annotated[int, strawberry.argument(description=f"How many, 1 to {MAX_FIRST}.")]
+First = Annotated[int | None, strawberry.argument(description=f"How many, 1 to {MAX_FIRST}.")]
 After = Annotated[str | None, strawberry.argument(description="The endCursor of the page before.")]
 
 
@@ -51,8 +52,9 @@ class Keyset:
     key_of: Callable[[str], int | None]
 
 
-def paginate(rows: QuerySet[Any], keyset: Keyset, *, first: int, after: str | None) -> "Connection[Any]":
+def paginate(rows: QuerySet[Any], keyset: Keyset, *, first: int | None, after: str | None) -> "Connection[Any]":
     """One page: ``first`` rows behind the cursor ``after``. One query, and one more when totalCount is asked for."""
+    first = DEFAULT_FIRST if first is None else first
     if not 1 <= first <= MAX_FIRST:
         raise bad_request(f"first must be between 1 and {MAX_FIRST}.")
     page = list(behind(rows, keyset, after).order_by("-pk" if keyset.newest_first else "pk")[: first + 1])

@@ -29,6 +29,7 @@ from backend.schema.errors import (
     typed_refusals,
 )
 from backend.schema.orders import Order, Refund
+from backend.schema.peers import remember
 from backend.schema.scalars import Money
 
 
@@ -188,4 +189,6 @@ class PaymentsMutation:
 
 
 def as_order(done: CheckedOut) -> Order:
+    if done.payments is not None:
+        remember(done.order, "payments", list(done.payments))
     return done.order  # type: ignore[return-value]

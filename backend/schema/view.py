@@ -7,7 +7,9 @@ from typing import Any, cast
 import orjson
 from cross_web import HTTPException, SyncHTTPRequestAdapter
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from graphql import GraphQLError
@@ -23,17 +25,26 @@ MAX_BODY = 128 * 1024
 GRAPHQL_JSON = "application/graphql-response+json"
 
 
+_NO_SUB_RESPONSE = TemporalHttpResponse()
+"""Strawberry makes one for every request, for resolvers to set cookies on; ours have no hold of it."""
+
+
 class CoursepayView(GraphQLView[Context, None]):
     """POST /graphql. In DEBUG a browser's GET shows GraphiQL."""
 
     allow_queries_via_get = False
     multipart_uploads_enabled = False
 
+    def get_sub_response(self, request: HttpRequest) -> TemporalHttpResponse:
+        return _NO_SUB_RESPONSE
+
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
         return Context(request)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            if request.method != "POST" and not (request.method == "GET" and self.graphql_ide):
+                raise HTTPException(405, "Send your query by POST.")
             return self.run(request)
         except HTTPException as refusal:
             code = "BAD_REQUEST" if refusal.status_code < 500 else "INTERNAL"
@@ -44,7 +55,7 @@ class CoursepayView(GraphQLView[Context, None]):
         media_type = (request.content_type or "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise HTTPException(415, "Send application/json.")
-        body = self.parse_json(cast("bytes", request.body))
+        body = self.parse_json(self.read_body())
         query, variables = body.get("query"), body.get("variables")
         name, extensions = body.get("operationName"), body.get("extensions")
         if not isinstance(query, str):
@@ -54,6 +65,18 @@ class CoursepayView(GraphQLView[Context, None]):
         if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
             raise HTTPException(400, '"variables" and "extensions" must be objects.')
         return GraphQLRequestData(query=query, variables=variables, operation_name=name, extensions=extensions)
+
+    def read_body(self) -> bytes:
+        """The whole body, unless it says that it is, or turns out to be, over the limit."""
+        length = self.request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            raise HTTPException(413, f"A body has at most {MAX_BODY} bytes.")
+        try:
+            return self.request.body
+        except RequestDataTooBig as error:
+            raise HTTPException(413, f"A body has at most {MAX_BODY} bytes.") from error
+        except UnreadablePostError as error:
+            raise HTTPException(400, "The body did not arrive whole.") from error
 
     def parse_json(self, data: str | bytes) -> dict[str, Any]:
         """Strict JSON: UTF-8, no NaN, not too deep, an object."""
@@ -68,13 +91,13 @@ class CoursepayView(GraphQLView[Context, None]):
     def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
         answer: GraphQLHTTPResponse = {"data": result.data}
         if result.errors:
-            answer["errors"] = [presentable(error) for error in result.errors]  # type: ignore[misc]
+            answer["errors"] = [presentable(error) for error in result.errors]
         return answer
 
     def create_response(
         self,
         response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse],
-        sub_response: TemporalHttpResponse,
+        sub_response: HttpResponse,
     ) -> HttpResponse:
         return json_response(response_data, self.request, status=200)
 
@@ -99,10 +122,13 @@ def did_not_run(data: dict[str, Any]) -> bool:
 
 
 def presentable(error: GraphQLError) -> dict[str, Any]:
-    """The error as clients may see it: ours and the query's own as they are; a bug as a number to find in the log."""
+    """The error as clients may see it: ours and the query's own as they are; a bug as a number to find in the log.
+
+    The query's own have no original, or point into the document before anything ran: a value that a scalar refused.
+    """
     if error.extensions and "code" in error.extensions:
         return cast("dict[str, Any]", error.formatted)
-    if error.original_error is None:
+    if error.original_error is None or (error.path is None and error.nodes):
         return {**error.formatted, "extensions": {"code": "BAD_REQUEST"}}
     request_id = secrets.token_hex(8)
     logger.error("request %s failed", request_id, exc_info=error.original_error)

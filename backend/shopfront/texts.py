@@ -47,6 +47,7 @@ _ENDINGS: dict[str, str | Promise] = {
     "timeOver": _("The time to pay is over. The order ends by itself soon; cancel it to free its courses at once."),
     "CANCELLEDMore": _("You cancelled this order. Nothing was paid."),
     "CANCELLEDPaid": _("You cancelled this order. Money that came all the same is given back."),
+    "endedTrouble": _("Money came for this order after it had ended, and giving it back failed. We look after it."),
     "TIMED_OUTMore": _("It was not paid in time. You can order the courses again."),
     "TIMED_OUTPaid": _("The money came too late and is given back. You can order the courses again."),
 }

@@ -8,6 +8,7 @@ from django.utils import timezone
 from backend.courses.models import Enrollment
 from backend.orders.models import Order, OrderEvent
 from backend.payments.checkout import open_payment
+from backend.payments.jobs import run_everything_due
 from backend.payments.models import Discrepancy, Payment, Refund
 from backend.payments.providers.base import RefundResult, RefundState, TradeNotFound, TradeState
 from backend.payments.trades import apply_trade
@@ -116,7 +117,10 @@ def test_a_discrepancy_that_resolves_itself_is_closed(alipay, order, payment):
     Payment.objects.update(out_trade_no="elsewhere")
     assert post_notify(body).content == b"fail"
     Payment.objects.update(out_trade_no=number)
+    run_everything_due()
+    assert Discrepancy.objects.get().closed_at is None
     assert post_notify(body).content == b"success"
+    run_everything_due()
     assert Discrepancy.objects.get().closed_at is not None
 
 

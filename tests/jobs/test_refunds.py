@@ -258,9 +258,15 @@ def test_a_console_refund_while_ours_is_under_way_is_told_apart(later, provider,
 
 
 def test_a_trade_that_a_query_finds_closed_after_payment_was_refunded_in_full(clock, paid, payment):
-    apply_trade(trade_of(payment, TradeState.CLOSED))
+    apply_trade(trade_of(payment, TradeState.CLOSED, paid_at=timezone.now()))
     assert Payment.objects.get().refunded_fen == 15600
     assert not Enrollment.objects.open().exists()
+
+
+def test_closed_without_a_word_of_payment_takes_nothing_back(clock, paid, payment):
+    before = books()
+    apply_trade(trade_of(payment, TradeState.CLOSED))
+    assert books() == before
 
 
 def test_an_old_paid_notify_after_the_refund_changes_nothing(clock, later, provider, staff, paid, payment):

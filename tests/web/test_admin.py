@@ -48,10 +48,10 @@ def sold(buyer, courses, alipay):
 
 
 def give_back(order, reason):
-    """A refund of one yuan that is on its way."""
+    """A refund of one fen that is on its way."""
     refund, _ = request_refund(
         number=order.number,
-        amount_fen=100,
+        amount_fen=1,
         reason=reason,
         idempotency_key=reason,
         close_course_ids=[str(order.lines.first().course_id)],
@@ -189,7 +189,7 @@ def test_an_order_and_its_payment_show_the_refunds_with_how_each_stands(operator
     fail(failed.pk, code="ACQ.NO", message="no")
     for row in (sold, sold.payments.get()):
         html = operator.get(address(row), headers={"accept-language": "en"}).content.decode()
-        for text in ("Bought by mistake", "Second thoughts", "¥1.00", "pending", "failed", failed.out_request_no):
+        for text in ("Bought by mistake", "Second thoughts", "¥0.01", "pending", "failed", failed.out_request_no):
             assert text in html, text
 
 
@@ -207,7 +207,8 @@ def settle_by_hand(client, *rows):
 
 
 def test_an_operator_marks_discrepancies_as_settled_and_it_is_kept_who_did(operator, sold):
-    first, second, third = Discrepancy.objects.get(), find("second"), find("third")
+    first, second = Discrepancy.objects.get(), find("second")
+    find("third")
     settle([second.pk])
     second.refresh_from_db()
     assert "Settled: 1." in settle_by_hand(operator, first, second).content.decode()

@@ -155,12 +155,18 @@ class MessageRefused(ProviderError):
     UNKNOWN_STATUS = "unknown_status"
     FOREIGN_TEXT = "foreign_text"
     BAD_AMOUNT = "bad_amount"
+    SIGNED = frozenset({FOREIGN_TEXT, WRONG_SELLER, UNKNOWN_STATUS, BAD_AMOUNT})
+    """What is found only after the signature was good: the provider itself said it, and real money may be in it."""
 
     def __init__(self, reason: str, detail: str = "", *, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.fields: Mapping[str, str] = fields or {}
+
+    @property
+    def is_signed(self) -> bool:
+        return self.reason in self.SIGNED
 
 
 class BadSignature(MessageRefused):

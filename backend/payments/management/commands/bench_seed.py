@@ -1,6 +1,5 @@
 """Data for the benchmarks: courses, buyers, and a token of each buyer."""
 
-import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -67,8 +66,7 @@ def new_tokens(buyers: Sequence[User]) -> list[str]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Readable by the owner alone, from its first byte on, also where a file was there before."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.truncate()
-        file.write(text)
+    """Readable by the owner alone from its first byte on, also where a file was there before."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="ascii")

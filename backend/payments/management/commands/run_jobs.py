@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from backend.payments.discrepancies import close_resolved
 from backend.payments.jobs import SWEEPS, run_due, run_everything_due
 
 
@@ -38,4 +39,4 @@ class Command(BaseCommand):
                 done += 0 if stopped.is_set() else run_due(sweep)
             except Exception as error:
                 self.stderr.write(f"{sweep.name}: {error}")
-        return done
+        return done or close_resolved()

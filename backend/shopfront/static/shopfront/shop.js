@@ -532,7 +532,14 @@
   function noteOf(order) {
     if (order.status === "PAID" || order.payUrl) return "";
     if (order.status === "UNPAID") return say(canPayAgain(order) ? "attemptOver" : "timeOver");
+    if (givingBackFailed(order)) return say("endedTrouble");
     return say(`${order.status}${order.paidAt ? "Paid" : "More"}`);
+  }
+
+  /** Money that has to go back and that nothing moves now: a person has been told. */
+  function givingBackFailed(order) {
+    const stands = (status) => order.refunds.some((refund) => refund.status === status);
+    return order.refundState !== "FULL" && stands("FAILED") && !stands("PENDING");
   }
 
   function refundLine(refund) {
