@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from .app import create_app
-from .config import Config
+from .config import TRIGGERS, Config
 from .keys import PUBLIC_NAME, load_or_make_keys
 
 
@@ -34,7 +34,19 @@ def parser() -> argparse.ArgumentParser:
     add("--min-expiry", type=float, default=default.min_expiry, metavar="SECONDS", help="Alipay itself says 60")
     add("--notify-timeout", type=float, default=default.notify_timeout, metavar="SECONDS")
     add("--notify-content-type", default=default.notify_content_type)
+    add("--triggers", type=triggers, default=default.triggers, metavar="NAME,...", help="events that notify")
+    add("--refund-window", type=float, default=default.refund_window, metavar="SECONDS", help="then TRADE_FINISHED")
+    add("--seller-balance", default=default.seller_balance, metavar="YUAN", help="limit of all refunds together")
+    add("--seed", type=int, default=default.seed, help="the same made-up numbers each time, for a new book")
     return options
+
+
+def triggers(text: str) -> frozenset[str]:
+    """Read a list of triggers; an empty one lets nothing notify."""
+    wanted = frozenset(filter(None, text.split(",")))
+    if wanted - set(TRIGGERS):
+        raise argparse.ArgumentTypeError(f"choose from {', '.join(TRIGGERS)}")
+    return wanted
 
 
 def positive(text: str) -> float:
@@ -56,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = create_app(config)
     sys.stdout.write(f"Sandbox console: {config.base_url}/  gateway: {config.base_url}/gateway.do\n")
     sys.stdout.flush()
-    uvicorn.run(app, host=config.host, port=config.port, log_level="warning", access_log=False)
+    # A connection that a fault holds would keep the process from ending.
+    uvicorn.run(
+        app, host=config.host, port=config.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    )
     return 0
 
 

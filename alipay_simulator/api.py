@@ -1,6 +1,7 @@
 """`/api/`: the book and the clock as JSON, for tests and scripts."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -9,8 +10,10 @@ from starlette.routing import Route
 
 from .book import Row
 from .clock import beijing
+from .control_api import read_object
 from .money import yuan
 from .simulator import Simulator
+from .trade import Trade
 
 PAGE = 1000
 MAX_PAGE = 10_000
@@ -41,19 +44,17 @@ class Api:
 
     async def trades(self, request: Request) -> Response:
         """The newest trades first; `?limit=`, by default 1000."""
-        self.simulator.trades.lapse()
-        rows = self.book.all("SELECT * FROM trades ORDER BY created_at DESC, rowid DESC LIMIT ?", _limit(request))
-        return JSONResponse({"trades": [trade_json(row) for row in rows]})
+        trades = self.simulator.trades.newest(_limit(request))
+        return JSONResponse({"trades": [trade_json(trade) for trade in trades]})
 
     async def trade(self, request: Request) -> Response:
         """One trade with its notifies and each of their attempts; 404 while it does not exist."""
-        self.simulator.trades.lapse()
         number = request.path_params["out_trade_no"]
-        row = self.book.one("SELECT * FROM trades WHERE out_trade_no = ?", number)
-        if row is None:
+        trade = self.simulator.trades.find(out_trade_no=number)
+        if trade is None:
             return JSONResponse({"error": "no such trade"}, 404)
         notifies = self.book.all("SELECT * FROM notifies WHERE out_trade_no = ? ORDER BY rowid", number)
-        return JSONResponse({**trade_json(row), "notifies": [self._notify_json(notify) for notify in notifies]})
+        return JSONResponse({**trade_json(trade), "notifies": [self._notify_json(notify) for notify in notifies]})
 
     async def journal(self, request: Request) -> Response:
         """Events after `?after=` (a seq), oldest first, at most `?limit=`; ask again from `last` while `more`."""
@@ -80,8 +81,8 @@ class Api:
     async def set_clock(self, request: Request) -> Response:
         """`{"speed": 60}` and/or `{"advance": 240}`; 400 for anything else."""
         try:
-            wanted = json.loads(await request.body())
-            if not isinstance(wanted, dict) or not wanted or set(wanted) - {"speed", "advance"}:
+            wanted = await read_object(request)
+            if not wanted or set(wanted) - {"speed", "advance"}:
                 raise ValueError("send speed, advance or both")
             turn(self.simulator, **{name: float(value) for name, value in wanted.items()})
         except (ValueError, TypeError, RecursionError) as error:
@@ -117,7 +118,7 @@ def turn(simulator: Simulator, speed: float | None = None, advance: float | None
     if speed is not None:
         simulator.clock.set_speed(speed)
     if advance is not None:
-        simulator.clock.advance(advance)
+        simulator.advance(advance)
     simulator.sender.wake()
 
 
@@ -128,9 +129,9 @@ def next_send_in(simulator: Simulator, row: Row) -> float | None:
     return max(0.0, round(float(row["next_tick"]) - simulator.clock.ticks(), 3))
 
 
-def trade_json(row: Row) -> dict[str, Any]:
+def trade_json(trade: Trade) -> dict[str, Any]:
     """A trade with its amount in fen and in yuan, and times in epoch seconds."""
-    return {**dict(row), "total_amount": yuan(row["total_fen"])}
+    return {**asdict(trade), "total_amount": yuan(trade.total_fen)}
 
 
 def event_json(row: Row) -> dict[str, Any]:

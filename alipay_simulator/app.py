@@ -12,9 +12,11 @@ from .api import Api
 from .cashier import Cashier
 from .config import Config
 from .console import Console
+from .control_api import ControlApi
+from .controls import Controls
 from .gateway import Gateway
-from .notify import Post
 from .pages import HERE, Pages
+from .sender import Post
 from .simulator import Simulator
 
 
@@ -30,7 +32,9 @@ def create_app(config: Config, post: Post | None = None) -> Starlette:
         Route("/gateway.do", Gateway(simulator, pages).answer, methods=["GET", "POST"]),
         *Cashier(simulator, pages).routes(),
         *Console(simulator, pages).routes(),
+        *Controls(simulator, pages).routes(),
         *Api(simulator).routes(),
+        *ControlApi(simulator).routes(),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     app = Starlette(routes=routes, lifespan=run_sender)

@@ -1,7 +1,8 @@
-"""The simulator's own book: SQLite, with an append-only journal that no code path can rewrite.
+"""The simulator's own book: SQLite, with an append-only journal in which no code path rewrites a line.
 
-The tables `sessions`, `trades` and `notifies` hold the present state; `events` tells how it came about, in order, money
-and messages alike. Amounts are integer fen, times epoch seconds. One process owns a book; its threads share one lock.
+The other tables hold the present state; `events` tells how it came about, in order, money and messages alike. Amounts
+are integer fen, times epoch seconds. One process owns a book; its threads share one lock. `reset` throws the whole book
+away and begins another, for tests.
 """
 
 import json
@@ -63,6 +64,25 @@ CREATE TABLE IF NOT EXISTS trades (
 CREATE INDEX IF NOT EXISTS trades_due ON trades (expires_at) WHERE status = 'WAIT_BUYER_PAY';
 CREATE INDEX IF NOT EXISTS trades_created ON trades (created_at);
 
+CREATE INDEX IF NOT EXISTS trades_refundable ON trades (paid_at) WHERE status = 'TRADE_SUCCESS';
+
+CREATE TABLE IF NOT EXISTS refunds (
+    out_trade_no TEXT NOT NULL,
+    out_request_no TEXT NOT NULL,
+    amount_fen INTEGER NOT NULL CHECK (amount_fen > 0),
+    reason TEXT NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('app', 'console')),
+    refunded_at REAL NOT NULL,
+    PRIMARY KEY (out_trade_no, out_request_no)
+) STRICT;
+CREATE TABLE IF NOT EXISTS freezes (out_trade_no TEXT PRIMARY KEY) STRICT;
+CREATE VIEW IF NOT EXISTS trade_states AS
+    SELECT trades.*,
+        coalesce((SELECT sum(amount_fen) FROM refunds WHERE refunds.out_trade_no = trades.out_trade_no), 0)
+            AS refunded_fen,
+        EXISTS (SELECT 1 FROM freezes WHERE freezes.out_trade_no = trades.out_trade_no) AS frozen
+    FROM trades;
+
 CREATE TABLE IF NOT EXISTS notifies (
     notify_id TEXT PRIMARY KEY,
     out_trade_no TEXT NOT NULL,
@@ -76,6 +96,7 @@ CREATE TABLE IF NOT EXISTS notifies (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS notifies_due ON notifies (next_tick) WHERE state = 'PENDING';
 CREATE INDEX IF NOT EXISTS notifies_trade ON notifies (out_trade_no);
+CREATE TABLE IF NOT EXISTS held_notifies (notify_id TEXT PRIMARY KEY) STRICT;
 
 CREATE TABLE IF NOT EXISTS dial (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -83,13 +104,14 @@ CREATE TABLE IF NOT EXISTS dial (
 ) STRICT;
 """
 
+TABLES = ("events", "sessions", "trades", "refunds", "freezes", "notifies", "held_notifies", "dial")
 Row = sqlite3.Row
 
 
 class Book:
     """One connection, short transactions, plain SQL."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.row_factory = sqlite3.Row
@@ -101,6 +123,14 @@ class Book:
         """Release the file."""
         with self._lock:
             self._db.close()
+
+    def reset(self) -> None:
+        """Throw everything away. A table is dropped whole: its lines cannot be."""
+        with self._lock:
+            self._db.execute("DROP VIEW trade_states")
+            for table in TABLES:
+                self._db.execute(f"DROP TABLE {table}")
+            self._db.executescript(SCHEMA)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -167,6 +197,6 @@ class Book:
             self.record("clock.set", dial.wall + dial.offset, data=asdict(dial))
 
 
-def open_clock(book: Book, speed: float) -> Clock:
-    """Return the clock where the book left it, running at `speed` from now on."""
-    return Clock(book.dial(), speed, book.keep_dial)
+def open_clock(book: Book, speed: float, frozen_at: float | None) -> Clock:
+    """Return the clock where the book left it, running at `speed` from now on, or standing still."""
+    return Clock(book.dial(), speed, book.keep_dial, frozen_at)

@@ -12,7 +12,8 @@ from .incoming import read_form
 from .messages import return_address
 from .pages import Pages, qr_path
 from .simulator import Simulator
-from .trades import Session, Trade
+from .trade import Trade
+from .trades import Session
 
 # Which page a refusal shows, and the HTTP status a script sees.
 PROBLEMS = {

@@ -45,17 +45,33 @@ class Dial:
 
 
 class Clock:
-    """Tells the time; `keep` is called with every new dial, so that the book can carry it over a restart."""
+    """Tells the time; `keep` is called with every new dial, so that the book can carry it over a restart.
 
-    def __init__(self, dial: Dial | None, speed: float, keep: Callable[[Dial], None]) -> None:
-        self._dial = dial or Dial(wall=time.time(), ticks=time.time(), speed=speed)
+    With `frozen_at` no real time passes: the clock stands there until it is advanced.
+    """
+
+    def __init__(
+        self, dial: Dial | None, speed: float, keep: Callable[[Dial], None], frozen_at: float | None = None
+    ) -> None:
+        self._frozen_at = frozen_at
+        self._speed = speed
         self._keep = keep
+        self._dial = dial or self._fresh()
         self.set_speed(speed)
 
-    @staticmethod
-    def wall() -> float:
-        """Real epoch seconds: what a caller's own clock is compared with."""
-        return time.time()
+    def restart(self) -> None:
+        """Forget what was advanced, and run at the first speed again."""
+        self._turn(self._fresh())
+
+    def _fresh(self) -> Dial:
+        return Dial(wall=self._real(), ticks=self._real(), speed=self._speed)
+
+    def _real(self) -> float:
+        return time.time() if self._frozen_at is None else self._frozen_at
+
+    def wall(self) -> float:
+        """What a caller's own clock is compared with: the real time, or the frozen one, which callers must read."""
+        return time.time() if self._frozen_at is None else self.now()
 
     @property
     def dial(self) -> Dial:
@@ -64,24 +80,24 @@ class Clock:
 
     def now(self) -> float:
         """Epoch seconds of the wire and of deadlines."""
-        return time.time() + self._dial.offset
+        return self._real() + self._dial.offset
 
     def ticks(self) -> float:
         """Seconds of the notify schedule; only differences mean anything."""
-        return self._dial.ticks + (time.time() - self._dial.wall) * self._dial.speed
+        return self._dial.ticks + (self._real() - self._dial.wall) * self._dial.speed
 
     def set_speed(self, speed: float) -> None:
         """Let the notify schedule run `speed` times as fast from now on; ValueError unless 0 < speed <= 1e6."""
         if not 0 < speed <= 1_000_000:
             raise ValueError("the speed must be above 0 and at most 1000000")
-        self._turn(replace(self._dial, wall=time.time(), ticks=self.ticks(), speed=speed))
+        self._turn(replace(self._dial, wall=self._real(), ticks=self.ticks(), speed=speed))
 
     def advance(self, seconds: float) -> None:
         """Move both hands forward; ValueError for a step back or past ten years."""
         if not 0 <= seconds <= 315_360_000:
             raise ValueError("the clock only moves forward, by at most ten years")
         dial = self._dial
-        self._turn(replace(dial, wall=time.time(), ticks=self.ticks() + seconds, offset=dial.offset + seconds))
+        self._turn(replace(dial, wall=self._real(), ticks=self.ticks() + seconds, offset=dial.offset + seconds))
 
     def _turn(self, dial: Dial) -> None:
         self._dial = dial

@@ -9,6 +9,9 @@ DAY = 24 * HOUR
 
 # Protocol 4.4: the wait before each of the eight sends of a notify, in seconds.
 NOTIFY_DELAYS = (0, 4 * MINUTE, 10 * MINUTE, 10 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 15 * HOUR)
+# Protocol 4.3: what a trade may tell of itself, and what it does tell unless the contract says otherwise.
+TRIGGERS = ("trade_success", "partial_refund", "full_refund", "trade_closed", "trade_finished", "wait_buyer_pay")
+TRIGGERS_ON = frozenset({"trade_success", "partial_refund"})
 NOTIFY_CONTENT_TYPE = "application/x-www-form-urlencoded; text/html; charset=utf-8"
 
 
@@ -38,6 +41,12 @@ class Config:
     notify_delays: tuple[float, ...] = NOTIFY_DELAYS
     notify_timeout: float = 5.0  # UNCONFIRMED at Alipay
     notify_content_type: str = NOTIFY_CONTENT_TYPE  # UNCONFIRMED at Alipay
+    triggers: frozenset[str] = TRIGGERS_ON  # trade_closed is UNCONFIRMED for page.pay
+    refund_window: float = 365 * DAY  # three months in older documents; 0: a contract without refunds
+    seller_balance: str | None = None  # yuan that the seller can refund; None: no limit
+    frozen_at: float | None = None  # epoch seconds: time stands still there and only `advance` moves it
+    seed: int | None = None  # the same made-up numbers each time, for a book that is new or reset
+    in_memory: bool = False  # the book is lost with the process
 
     @property
     def base_url(self) -> str:
@@ -48,6 +57,11 @@ class Config:
     def cashier_prefix(self) -> str:
         """What stands before `/cashier` in a redirect: nothing, unless a public URL was named."""
         return self.public_url.rstrip("/")
+
+    @property
+    def book_path(self) -> str | Path:
+        """Where the book is kept."""
+        return ":memory:" if self.in_memory else self.data / "book.sqlite3"
 
     @property
     def app_public_key_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""The console: one page that shows the whole book, refreshes itself, and holds the few levers there are."""
+"""The console's first page: it shows the whole book and refreshes itself; the levers are in `controls`."""
 
 import contextlib
 import json
@@ -36,7 +36,6 @@ class Console:
 
     async def show(self, request: Request) -> Response:
         """Trades, sessions, notifies, attempts and calls, the newest first; `?pause` stops the refreshing."""
-        self.simulator.trades.lapse()
         notifies = self.book.all("SELECT * FROM notifies ORDER BY rowid DESC LIMIT ?", ROWS)
         return self.pages.show(
             request,
@@ -44,7 +43,7 @@ class Console:
             paused="pause" in request.query_params,
             clock=self.simulator.clock,
             app_key=self.simulator.app_key.read() is not None,
-            trades=self.book.all("SELECT * FROM trades ORDER BY created_at DESC, rowid DESC LIMIT ?", ROWS),
+            trades=self.simulator.trades.newest(ROWS),
             sessions=[self._session(row) for row in self._sessions()],
             notifies=[{**dict(row), "next_send_in": next_send_in(self.simulator, row)} for row in notifies],
             attempts=self._events("notify.sent", CALLS),
@@ -62,7 +61,7 @@ class Console:
         form = await read_form(request)
         with contextlib.suppress(ValueError):
             turn(self.simulator, **{name: float(form[name]) for name in ("speed", "advance") if form.get(name)})
-        return RedirectResponse("/console", 303)
+        return RedirectResponse("/console/controls" if form.get("to") == "controls" else "/console", 303)
 
     def _sessions(self) -> Any:
         return self.book.all("SELECT * FROM sessions ORDER BY opened_at DESC, rowid DESC LIMIT ?", ROWS)

@@ -35,6 +35,17 @@ REASONS = {
     "ACQ.CONTEXT_INCONSISTENT": "交易信息被篡改",
     "ACQ.TOTAL_FEE_EXCEED": "订单总金额超过限额",
     "ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": "当前时间已超过允许支付的时间",
+    "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
+    "ACQ.TRADE_HAS_FINISHED": "交易已完结",
+    "ACQ.CANCEL_NOT_ALLOWED": "该交易不允许撤销",
+    "ACQ.REFUND_FEE_ERROR": "退款金额错误",
+    "ACQ.REASON_TRADE_REFUND_FEE_ERR": "退款金额无效",
+    "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL": "撤销或退款金额与订单金额不一致",
+    "ACQ.DISCORDANT_REPEAT_REQUEST": "不一致的请求",
+    "ACQ.REASON_TRADE_BEEN_FREEZEN": "请求退款的交易被冻结",
+    "ACQ.SELLER_BALANCE_NOT_ENOUGH": "卖家余额不足",
+    "ACQ.SYSTEM_ERROR": "系统错误",
+    "isp.unknow-error": "系统繁忙",
 }
 
 

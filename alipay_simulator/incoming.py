@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ FORM = "application/x-www-form-urlencoded"
 METHOD_SHAPE = re.compile(r"[A-Za-z0-9_.]{1,128}")
 
 Params = dict[str, str]
+Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def read_pairs(request: Request) -> list[tuple[str, str]]:
     ]
 
 
-def merge(pairs: list[tuple[str, str]]) -> Params:
+def merge(pairs: Sequence[tuple[str, str]]) -> Params:
     """One value per name; a name twice, even with one value in URL and body, is refused (protocol 2.1, UNCONFIRMED)."""
     params = dict(pairs)
     if len(params) != len(pairs):

@@ -29,7 +29,8 @@ def load_or_make_keys(data: Path) -> RSAPrivateKey:
     path = data / PRIVATE_NAME
     if not path.exists():
         _publish(path, _private_pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)), 0o600)
-    key = load_pem_private_key(path.read_bytes(), password=None)
+    # It is our own: to prove its primes once more takes longer than all the rest of a start.
+    key = load_pem_private_key(path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, RSAPrivateKey):
         raise TypeError(f"{path} does not hold an RSA key")
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from .buyers import buyer_id
-from .clock import beijing
+from .clock import BEIJING, beijing
 from .config import Config
 from .money import yuan
 from .signing import signed_message
@@ -16,14 +16,15 @@ from .signing import signed_message
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    from .trades import Trade
+    from .refunds import Refund
+    from .trade import Trade
 
 OF_ONE_SEND = ("notify_time", "sign")
 NOTIFY_ORDER = (
     *("gmt_create", "charset", "gmt_payment", "notify_time", "subject", "sign", "buyer_id", "body", "invoice_amount"),
     *("version", "notify_id", "fund_bill_list", "notify_type", "out_trade_no", "total_amount", "trade_status"),
     *("trade_no", "auth_app_id", "receipt_amount", "point_amount", "app_id", "buyer_pay_amount", "sign_type"),
-    *("seller_id", "passback_params"),
+    *("seller_id", "passback_params", "refund_fee", "gmt_refund", "gmt_close", "out_biz_no"),
 )
 
 
@@ -51,9 +52,19 @@ def return_address(return_url: str, trade: Trade, config: Config, now: float, ke
     return urlunsplit((scheme, host, path, query, fragment))
 
 
-def paid_notify(trade: Trade, config: Config) -> dict[str, str]:
-    """The fields of a `paid` notify (protocol 4.2). `notify_time` and `sign` belong to one send and stand empty."""
-    return in_order({**sender_fields(config, trade.paid_at or 0), **trade_fields(trade), **fund_fields(trade)})
+def notify_fields(trigger: str, trade: Trade, refund: Refund | None, config: Config, notify_id: str) -> dict[str, str]:
+    """The fields of a notify, for each event its own set (protocol 4.2).
+
+    `notify_time` and `sign` belong to one send and stand empty. TRADE_FINISHED has the set of a payment: UNCONFIRMED.
+    """
+    fields = {**sender_fields(config, notify_id), **trade_fields(trade)}
+    if refund is not None:
+        fields |= refund_fields(trade, refund)
+    elif trigger in ("trade_success", "trade_finished"):
+        fields |= fund_fields(trade)
+    if trade.closed_at is not None:
+        fields["gmt_close"] = beijing(trade.closed_at)
+    return in_order(fields)
 
 
 def in_order(fields: dict[str, str]) -> dict[str, str]:
@@ -61,14 +72,14 @@ def in_order(fields: dict[str, str]) -> dict[str, str]:
     return {name: fields[name] for name in NOTIFY_ORDER if fields.get(name) or name in OF_ONE_SEND}
 
 
-def sender_fields(config: Config, event_at: float) -> dict[str, str]:
+def sender_fields(config: Config, notify_id: str) -> dict[str, str]:
     """Who says it, and under which id."""
     return {
         "charset": "utf-8",
         "version": "1.0",
         "sign_type": "RSA2",
         "notify_type": "trade_status_sync",
-        "notify_id": new_notify_id(event_at),
+        "notify_id": notify_id,
         "app_id": config.app_id,
         "auth_app_id": config.app_id,
         "seller_id": config.seller_id,
@@ -105,12 +116,20 @@ def fund_fields(trade: Trade) -> dict[str, str]:
     }
 
 
-def notify_form(params: dict[str, str], sent_at: float, key: RSAPrivateKey) -> str:
+def refund_fields(trade: Trade, refund: Refund) -> dict[str, str]:
+    """What came back: `refund_fee` is the sum of all refunds; gmt_refund has milliseconds (protocol 4.1)."""
+    milliseconds = datetime.fromtimestamp(refund.refunded_at, BEIJING).microsecond // 1000
+    return {
+        "refund_fee": yuan(trade.refunded_fen),
+        "gmt_refund": f"{beijing(refund.refunded_at)}.{milliseconds:03d}",
+        "out_biz_no": refund.out_request_no,
+    }
+
+
+def notify_form(params: dict[str, str], sent_at: float, key: RSAPrivateKey, *, corrupt: bool = False) -> str:
     """One send of a notify: the same fields and id, with its own time and hence its own signature (protocol 4.4)."""
-    return urlencode(signed_message({**params, "notify_time": beijing(sent_at)}, key))
-
-
-def new_notify_id(now: float) -> str:
-    """34 digits, as in the samples: Beijing day, 01222, time of day, and 15 more (protocol 4.1)."""
-    digits = beijing(now).translate({ord(mark): None for mark in "-: "})
-    return f"{digits[:8]}01222{digits[8:]}{secrets.randbelow(10**15):015d}"
+    message = signed_message({**params, "notify_time": beijing(sent_at)}, key)
+    if corrupt:
+        first = message["sign"][0]
+        message["sign"] = ("B" if first == "A" else "A") + message["sign"][1:]
+    return urlencode(message)

@@ -1,22 +1,25 @@
 """The table of methods: each takes a checked call and answers with a body, or sends the browser to the cashier."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .buyers import buyer_id, masked
 from .clock import beijing
 from .errors import BusinessError, invalid
-from .incoming import Call, optional_text
+from .incoming import Body, Call, optional_text
 from .money import yuan
 from .orders import parse_order
-from .simulator import Simulator
-from .trades import Trade
+from .refund_methods import refund, refund_query, which_trade
+from .trade import Trade
+
+if TYPE_CHECKING:
+    from .simulator import Simulator
 
 # Protocol 5.1: the sandbox answers 0.00 here even when the trade is paid; only total_amount means anything.
 SANDBOX_AMOUNTS = ("buyer_pay_amount", "invoice_amount", "point_amount", "receipt_amount")
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class ToCashier:
     pay_order_id: str
 
 
-Method = Callable[[Simulator, Call], Body | ToCashier]
+Method = Callable[["Simulator", Call], Body | ToCashier]
 
 
 def page_pay(simulator: Simulator, call: Call) -> ToCashier:
@@ -73,8 +76,25 @@ def trade_body(trade: Trade) -> Body:
     return body
 
 
+def close(simulator: Simulator, call: Call) -> Body:
+    """alipay.trade.close (protocol 5.2): only a trade that waits for its buyer; the answer has its two numbers."""
+    optional_text(call.biz, "operator_id", 28)
+    trade = which_trade(simulator, call)
+    simulator.trades.close(trade, "the merchant's app asked")
+    return {"code": "10000", "msg": "Success", "out_trade_no": trade.out_trade_no, "trade_no": trade.trade_no}
+
+
+def cancel(_simulator: Simulator, _call: Call) -> Body:
+    """alipay.trade.cancel is for face-to-face products (protocol 5.3): it would refund what was paid."""
+    raise BusinessError("ACQ.CANCEL_NOT_ALLOWED")
+
+
 PAGE_PAY = "alipay.trade.page.pay"
 METHODS: dict[str, Method] = {
     PAGE_PAY: page_pay,
     "alipay.trade.query": query,
+    "alipay.trade.close": close,
+    "alipay.trade.cancel": cancel,
+    "alipay.trade.refund": refund,
+    "alipay.trade.fastpay.refund.query": refund_query,
 }

@@ -1,14 +1,16 @@
-"""Cashier sessions and trades: what exists, who may pay it, and when it ends (protocol 3 and 4.3)."""
+"""Cashier sessions and trades: what exists and who may pay it (protocol 3 and 4.3); how it ends is in `endings`."""
 
 import json
-import secrets
 from dataclasses import asdict, dataclass
 
 from .book import Book, Row
-from .clock import Clock, beijing
+from .clock import Clock
+from .endings import Endings
 from .errors import BusinessError
+from .ids import Ids
 from .notify import NotifyQueue
 from .orders import Order
+from .trade import OF_THE_VIEW, Trade, read_trade
 
 PAID = ("TRADE_SUCCESS", "TRADE_FINISHED")
 
@@ -24,26 +26,6 @@ class Session:
     expires_at: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """One trade of the book; amounts in fen, times in epoch seconds. `paid_by` is the session that paid."""
-
-    out_trade_no: str
-    trade_no: str
-    status: str
-    total_fen: int
-    subject: str
-    body: str
-    passback_params: str
-    notify_url: str
-    account: str
-    created_at: float
-    expires_at: float
-    paid_at: float | None
-    closed_at: float | None
-    paid_by: str
-
-
 def _session(row: Row) -> Session:
     return Session(
         row["pay_order_id"], Order(**json.loads(row["order_data"])), row["account"], row["opened_at"], row["expires_at"]
@@ -53,31 +35,51 @@ def _session(row: Row) -> Session:
 class Trades:
     """The rules of sessions and trades over the book."""
 
-    def __init__(self, book: Book, clock: Clock, notifies: NotifyQueue) -> None:
+    def __init__(self, book: Book, clock: Clock, notifies: NotifyQueue, endings: Endings, ids: Ids) -> None:
         self.book = book
         self.clock = clock
         self.notifies = notifies
+        self.endings = endings
+        self.ids = ids
 
     def find(self, *, out_trade_no: str = "", trade_no: str = "") -> Trade | None:
         """Return a trade as it stands now; `trade_no` wins over `out_trade_no` (protocol 5.1)."""
-        self.lapse()
-        column = "trade_no" if trade_no else "out_trade_no"
-        row = self.book.one(f"SELECT * FROM trades WHERE {column} = ?", trade_no or out_trade_no)  # noqa: S608
-        return Trade(**dict(row)) if row else None
+        self.endings.lapse()
+        return read_trade(self.book, out_trade_no=out_trade_no, trade_no=trade_no)
 
-    def lapse(self) -> None:
-        """Close every unpaid trade whose time is over."""
-        now = self.clock.now()
-        due = "SELECT out_trade_no, expires_at FROM trades WHERE status = 'WAIT_BUYER_PAY' AND expires_at <= ?"
-        if not self.book.one(due, now):
-            return
+    def existing(self, *, out_trade_no: str = "", trade_no: str = "") -> Trade:
+        """Return a trade as it stands now; BusinessError if there is none."""
+        trade = self.find(out_trade_no=out_trade_no, trade_no=trade_no)
+        if trade is None:
+            raise BusinessError("ACQ.TRADE_NOT_EXIST")
+        return trade
+
+    def newest(self, limit: int) -> list[Trade]:
+        """Return the latest trades, the newest first."""
+        self.endings.lapse()
+        rows = self.book.all(
+            "SELECT trade_states.* FROM trade_states JOIN trades USING (out_trade_no) "
+            "ORDER BY trades.created_at DESC, trades.rowid DESC LIMIT ?",
+            limit,
+        )
+        return [Trade(**dict(row)) for row in rows]
+
+    def close(self, trade: Trade, reason: str) -> None:
+        """End a trade that waits for its buyer, whoever asks (Alipay documentation of alipay.trade.close)."""
+        if trade.status != "WAIT_BUYER_PAY":
+            raise BusinessError("ACQ.TRADE_STATUS_ERROR")
         with self.book.transaction():
-            for row in self.book.all(due, now):
-                self.book.run(
-                    "UPDATE trades SET status = 'TRADE_CLOSED', closed_at = expires_at WHERE out_trade_no = ?",
-                    row["out_trade_no"],
-                )
-                self.book.record("trade.closed", now, out_trade_no=row["out_trade_no"], data={"reason": "time is over"})
+            self.endings.close(trade.out_trade_no, self.clock.now(), reason)
+
+    def freeze(self, trade: Trade, *, frozen: bool) -> None:
+        """Hold a trade's money back in a dispute, or let it go again."""
+        with self.book.transaction():
+            if frozen:
+                self.book.run("INSERT OR IGNORE INTO freezes (out_trade_no) VALUES (?)", trade.out_trade_no)
+            else:
+                self.book.run("DELETE FROM freezes WHERE out_trade_no = ?", trade.out_trade_no)
+            kind = "trade.frozen" if frozen else "trade.thawed"
+            self.book.record(kind, self.clock.now(), out_trade_no=trade.out_trade_no)
 
     def refuse_unless_payable(self, order: Order, expires_at: float | None) -> Trade | None:
         """Return the trade of an order that may still be paid, None if there is none yet; BusinessError otherwise.
@@ -99,7 +101,7 @@ class Trades:
     def open_session(self, order: Order) -> str:
         """Store a cashier session and return its payOrderId. No trade comes into being (protocol 0.9)."""
         self.refuse_unless_payable(order, order.time_expire)
-        pay_order_id = f"{secrets.token_hex(16)}.{secrets.randbelow(100):02d}"
+        pay_order_id = self.ids.pay_order_id()
         now = self.clock.now()
         with self.book.transaction():
             self.book.run(
@@ -136,7 +138,7 @@ class Trades:
         now, order = self.clock.now(), session.order
         trade = Trade(
             out_trade_no=order.out_trade_no,
-            trade_no=new_trade_no(now),
+            trade_no=self.ids.trade_no(now),
             status="WAIT_BUYER_PAY",
             total_fen=order.total_fen,
             subject=order.subject,
@@ -150,11 +152,12 @@ class Trades:
             closed_at=None,
             paid_by="",
         )
-        row = asdict(trade)
+        row = {name: value for name, value in asdict(trade).items() if name not in OF_THE_VIEW}
         marks = ", ".join("?" * len(row))
         self.book.run(f"INSERT INTO trades ({', '.join(row)}) VALUES ({marks})", *row.values())  # noqa: S608
         data = {"trade_no": trade.trade_no, "way": way, "total_fen": trade.total_fen, "account": account}
         self.book.record("trade.created", now, out_trade_no=trade.out_trade_no, data=data)
+        self.notifies.queue("wait_buyer_pay", trade)
         return trade
 
     def pay(self, pay_order_id: str) -> Trade:
@@ -169,20 +172,17 @@ class Trades:
                 return paid
             if self.refuse_unless_payable(session.order, session.expires_at) is None or not session.account:
                 raise BusinessError("ACQ.TRADE_NOT_EXIST")
-            now = self.clock.now()
-            self.book.run(
-                "UPDATE trades SET status = 'TRADE_SUCCESS', paid_at = ?, paid_by = ?, account = ? "
-                "WHERE out_trade_no = ?",
-                *(now, pay_order_id, session.account, session.order.out_trade_no),
-            )
-            trade = self.find(out_trade_no=session.order.out_trade_no)
-            assert trade is not None, "it was updated a line ago"
-            data = {"trade_no": trade.trade_no, "pay_order_id": pay_order_id, "account": trade.account}
-            self.book.record("trade.paid", now, out_trade_no=trade.out_trade_no, amount_fen=trade.total_fen, data=data)
-            self.notifies.queue_paid(trade)
-            return trade
+            return self._take_money(session)
 
-
-def new_trade_no(now: float) -> str:
-    """28 digits, as in the samples: the Beijing day, 22001, and 15 more (protocol 4.1)."""
-    return f"{beijing(now)[:10].replace('-', '')}22001{secrets.randbelow(10**15):015d}"
+    def _take_money(self, session: Session) -> Trade:
+        """Without a refund window the trade is finished at once, and the merchant hears of it all the same."""
+        now, number = self.clock.now(), session.order.out_trade_no
+        self.book.run(
+            "UPDATE trades SET status = ?, paid_at = ?, paid_by = ?, account = ? WHERE out_trade_no = ?",
+            *(self.endings.status_when_paid(), now, session.pay_order_id, session.account, number),
+        )
+        trade = self.existing(out_trade_no=number)
+        data = {"trade_no": trade.trade_no, "pay_order_id": session.pay_order_id, "account": trade.account}
+        self.book.record("payment.received", now, out_trade_no=number, amount_fen=trade.total_fen, data=data)
+        self.notifies.queue("trade_success", trade)
+        return trade

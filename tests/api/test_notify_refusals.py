@@ -622,3 +622,21 @@ def test_both_addresses_refuse_a_forgery(forger, payment, path):
 def test_no_token_and_no_csrf_is_asked_of_alipay(alipay, payment):
     strict = Client(enforce_csrf_checks=True)
     assert answer_of(post_notify(alipay.paid_notify(payment), strict)) == SUCCESS
+
+
+# --- Refused once for a fault of ours --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", ["post", "replay"])
+def test_a_notify_refused_before_its_key_was_set_up_is_taken_afterwards(alipay, payment, monkeypatch, again):
+    """Alipay signs with a new key before it is in our settings; the same bytes come again once it is."""
+    body = alipay.paid_notify(payment)
+    with monkeypatch.context() as patch:
+        patch.setattr("backend.payments.providers.alipay_client.AlipayClient.verify", lambda *args: False)
+        check(refused(body), "bad_signature")
+    if again == "post":
+        assert answer_of(post_notify(body)) == SUCCESS
+    else:
+        call_command("replay_notifications", id=Notification.objects.get().pk)
+    assert stored() == [(APPLIED, "paid", True)]
+    assert paid_state(payment)[:2] == ("PAID", "PAID")

@@ -15,18 +15,12 @@ from urllib.parse import parse_qsl, urlencode
 import httpx
 import pytest
 import uvicorn
-from alipay import AliPay
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from alipay_simulator import Config, create_app
 from alipay_simulator.signing import request_text, sign
+from tests.simulator.lab import Lab, sdk_of
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 BEIJING = timezone(timedelta(hours=8))
@@ -184,9 +178,7 @@ class Merchant:
 
     def __init__(self, running, key):
         self.key = key
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        public = (running.config.data / "alipay_public_key.pem").read_text()
-        self.sdk = AliPay(appid=APP_ID, app_private_key_string=pem, alipay_public_key_string=public)
+        self.sdk = sdk_of(key, (running.config.data / "alipay_public_key.pem").read_text())
         self.sdk._gateway = f"{running.url}/gateway.do"
         self.http = running.http
 
@@ -246,6 +238,25 @@ def merchant_of(merchant_key):
 @pytest.fixture
 def simulator_key(data):
     return load_pem_private_key((data / "alipay_private_key.pem").read_bytes(), None)
+
+
+@pytest.fixture
+def new_lab(data, merchant_key):
+    """Make simulators without sockets, with settings of one's own."""
+    made = []
+
+    def make(**settings):
+        made.append(Lab(data, merchant_key, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.simulator.close()
+
+
+@pytest.fixture
+def lab(new_lab):
+    return new_lab()
 
 
 class Listener:

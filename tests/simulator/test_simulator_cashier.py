@@ -106,7 +106,7 @@ def test_a_double_click_pays_once(sandbox, merchant):
     sandbox.act("scan", pay_order_id)
     first, second = sandbox.act("pay", pay_order_id), sandbox.act("pay", pay_order_id)
     assert (first.status_code, second.status_code) == (302, 302)
-    assert len(sandbox.events("trade.paid")) == 1
+    assert len(sandbox.events("payment.received")) == 1
 
 
 def test_the_receipt_belongs_to_the_session_that_paid(sandbox, merchant):

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from alipay_simulator import Config, create_app
-from alipay_simulator.notify import Answer
+from alipay_simulator.deliveries import Answer
 from alipay_simulator.simulator import Simulator
 
 DELAYS = [240, 600, 600, 3600, 7200, 21600, 54000]

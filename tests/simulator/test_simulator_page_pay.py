@@ -165,7 +165,7 @@ def test_a_paid_order_is_refused_however_it_is_asked_for(sandbox, merchant):
     answer = sandbox.act("pay", other_tab)
     assert answer.status_code == 409
     assert "ACQ.TRADE_HAS_SUCCESS" in answer.text
-    assert len(sandbox.events("trade.paid")) == 1
+    assert len(sandbox.events("payment.received")) == 1
 
 
 def test_an_order_past_its_time_is_refused_and_its_trade_closed(sandbox, merchant):
@@ -180,7 +180,7 @@ def test_an_order_past_its_time_is_refused_and_its_trade_closed(sandbox, merchan
     found = merchant.query(out_trade_no="order_1")
     assert found["trade_status"] == "TRADE_CLOSED"
     assert "send_pay_date" not in found
-    assert sandbox.events("trade.paid") == []
+    assert sandbox.events("payment.received") == []
     assert sandbox.events("notify.queued") == []
     assert refusal(sandbox.http.get(merchant.pay_url("order_1", time_expire=None))) == "ACQ.TRADE_HAS_CLOSE"
 
@@ -221,12 +221,12 @@ def test_time_expire_wins_over_timeout_express(sandbox, merchant):
 
 def test_the_book_holds_fen_and_cannot_be_rewritten(sandbox, merchant):
     sandbox.buy(merchant.pay_url("order_1", total_amount="117.5"))
-    assert [event["amount_fen"] for event in sandbox.events("trade.paid")] == [11750]
+    assert [event["amount_fen"] for event in sandbox.events("payment.received")] == [11750]
     kinds = [event["kind"] for event in sandbox.http.get("/api/book").json()["events"]]
-    assert [k for k in kinds if k.split(".")[0] in ("session", "trade")] == [
+    assert [k for k in kinds if k.split(".")[0] in ("session", "trade", "payment")] == [
         "session.opened",
         "trade.created",
-        "trade.paid",
+        "payment.received",
     ]
     for sql in ("DELETE FROM events", "UPDATE events SET amount_fen = 1"):
         with pytest.raises(Exception, match="append-only"):

@@ -1,0 +1,138 @@
+"""What leaves the gateway: the reply as it should be, or as a fault spoils it (protocol 9.9)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from .faults import MEBIBYTE, Fault
+from .signing import envelope, sign
+
+JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+BAD_GATEWAY = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
+    "<hr><center>Tengine</center>\r\n</body>\r\n</html>\r\n"
+)
+MAINTENANCE = "<!doctype html><html><head><title>系统维护中</title></head><body>系统维护中，请稍后再试</body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply. `held` seconds of silence and then no answer at all; `drip` seconds between bytes; `padding` bytes
+    of x after `body`, before `tail`.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    media_type: str = JSON
+    held: float | None = None
+    drip: float | None = None
+    padding: int = 0
+    tail: bytes = b""
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes in pieces of at most a mebibyte."""
+        yield self.body
+        for done in range(0, self.padding, MEBIBYTE):
+            yield b"x" * min(MEBIBYTE, self.padding - done)
+        yield self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply before it is written: the node's name, its text, and the key it is signed with, if it is."""
+
+    node: str
+    text: str
+    key: RSAPrivateKey | None
+
+    @property
+    def raw(self) -> str:
+        """The whole reply as it should be."""
+        return envelope(self.node, self.text, sign(self.text, self.key) if self.key else None)
+
+
+def honest(answer: Answer) -> Reply:
+    """The reply of a good day."""
+    return Reply(answer.raw.encode())
+
+
+def spoil(answer: Answer, fault: Fault) -> Reply:
+    """The reply a fault makes of an answer; kinds that are about the answer's content have been dealt with before."""
+    spoiler = SPOILERS.get(fault.kind)
+    return spoiler(answer, fault) if spoiler else honest(answer)
+
+
+def _held(_answer: Answer, fault: Fault) -> Reply:
+    return Reply(held=fault.number)
+
+
+def _bad_gateway(_answer: Answer, _fault: Fault) -> Reply:
+    return Reply(BAD_GATEWAY.encode(), 502, HTML)
+
+
+def _unsigned(answer: Answer, _fault: Fault) -> Reply:
+    return honest(replace(answer, key=None))
+
+
+def _bad_signature(answer: Answer, _fault: Fault) -> Reply:
+    """The signature is good base64 of the right length, of another text."""
+    if answer.key is None:
+        return honest(answer)
+    return Reply(envelope(answer.node, answer.text, sign(answer.text + " ", answer.key)).encode())
+
+
+def _wrong_key(answer: Answer, _fault: Fault) -> Reply:
+    return honest(replace(answer, key=a_strangers_key()))
+
+
+def _truncated(answer: Answer, _fault: Fault) -> Reply:
+    whole = answer.raw.encode()
+    return Reply(whole[: len(whole) // 2])
+
+
+def _huge(answer: Answer, fault: Fault) -> Reply:
+    """Good JSON of the right shape that a client must give up on before its end."""
+    head = f'{{"{answer.node}":{{"code":"10000","msg":"'
+    return Reply(head.encode(), padding=int(fault.number), tail=b'"},"sign":""}')
+
+
+def _drip(answer: Answer, fault: Fault) -> Reply:
+    return replace(honest(answer), drip=fault.number)
+
+
+def _empty(_answer: Answer, _fault: Fault) -> Reply:
+    return Reply()
+
+
+def _html(_answer: Answer, _fault: Fault) -> Reply:
+    return Reply(MAINTENANCE.encode(), media_type=HTML)
+
+
+def _not_json(_answer: Answer, _fault: Fault) -> Reply:
+    return Reply(b"success")
+
+
+SPOILERS: dict[str, Callable[[Answer, Fault], Reply]] = {
+    "timeout_before": _held,
+    "timeout_after": _held,
+    "http_502": _bad_gateway,
+    "unsigned": _unsigned,
+    "bad_signature": _bad_signature,
+    "wrong_key": _wrong_key,
+    "truncated": _truncated,
+    "huge": _huge,
+    "drip": _drip,
+    "empty": _empty,
+    "html_200": _html,
+    "not_json": _not_json,
+}
+
+
+@cache
+def a_strangers_key() -> RSAPrivateKey:
+    """A key that is not Alipay's, made when it is first needed."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
