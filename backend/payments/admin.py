@@ -48,7 +48,7 @@ class PaymentInline(ReadOnlyInline):
 
 class RefundInline(ReadOnlyInline):
     model = Refund
-    fields = ("out_request_no", "amount", "cause", "reason", "status", "created_at", "ended_at")
+    fields = ("amount", "cause", "reason", "status", "created_at", "ended_at")
     readonly_fields = ("amount",)
     ordering = ("id",)
 
@@ -113,7 +113,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ("order", "username", "amount", "cause", "status", "created_at", "ended_at")
+    list_display = ("order", "username", "amount", "cause", "status", "created_at")
     list_select_related = ("order__user",)
     list_filter = ("status", "cause", "created_at")
     search_fields = ("=out_request_no", "=payment__out_trade_no", "^order__number", "=order__user__username")

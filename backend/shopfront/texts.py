@@ -45,7 +45,7 @@ _STATUSES: dict[str, str | Promise] = {
 _ENDINGS: dict[str, str | Promise] = {
     "attemptOver": _("That attempt to pay has ended. Pay again, or cancel the order."),
     "timeOver": _("The time to pay is over. The order ends by itself soon; cancel it to free its courses at once."),
-    "CANCELLEDMore": _("You cancelled this order. Nothing was paid."),
+    "CANCELLEDMore": _("You cancelled this order. No money has come for it."),
     "CANCELLEDPaid": _("You cancelled this order. Money that came all the same is given back."),
     "endedTrouble": _("Money came for this order after it had ended, and giving it back failed. We look after it."),
     "TIMED_OUTMore": _("It was not paid in time. You can order the courses again."),
@@ -95,7 +95,7 @@ _RESULTS: dict[str, str | Promise] = {
     "resultWaitingAnonymous": _("Not confirmed yet. Sign in to see the order."),
     "resultCancelled": _("This order was cancelled"),
     "resultTimedOut": _("This order timed out"),
-    "resultEndedMore": _("Nothing was paid. You can order the courses again."),
+    "resultEndedMore": _("No money has come for it. You can order the courses again."),
     "resultEndedPaid": _("Money that was received for it is given back."),
     "resultRefunded": _("This order was refunded"),
     "resultRefundedMore": _("The money went back the way it came. Courses that this order opened are closed."),

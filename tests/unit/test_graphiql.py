@@ -34,7 +34,7 @@ def page():
 def test_it_holds_a_whole_purchase_in_order():
     assert [operation["name"] for operation in OPERATIONS] == [
         *("login", "courses", "createOrder", "orderStatus", "payOrder"),
-        *("confirmReturn", "orders", "myCourses", "logout"),
+        *("confirmReturn", "orders", "myCourses", "cancelOrder", "refundOrder", "logout"),
     ]
 
 
