@@ -105,7 +105,8 @@ def mark(kept: Notification, verdict: Verdict, reason: str) -> None:
     """Write the verdict. What was applied once stays applied, whatever a later repeat meets."""
     changes = {"verdict": verdict, "reason": reason[:200], "handled_at": timezone.now()}
     if verdict == Verdict.APPLIED:
-        update(Notification, changes, pk=kept.pk)
+        # Verified now, even if it was refused when it first came: Alipay's new key may have been set up since.
+        update(Notification, {**changes, "verified": True}, pk=kept.pk)
     else:
         Notification.objects.filter(pk=kept.pk).exclude(verdict=Verdict.APPLIED).update(**changes)
 
@@ -127,7 +128,7 @@ def replay(kept: Notification) -> bool:
 
 
 def upsert(message: Notification) -> Notification:
-    """Store a message once for its bytes; a repeat counts, and keeps the first verdict. One statement."""
+    """Store a message once for its bytes; a repeat counts, and keeps the verdict. One statement."""
     columns = [field for field in Notification._meta.concrete_fields if not field.primary_key]
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
     table = connection.ops.quote_name(Notification._meta.db_table)
@@ -135,7 +136,8 @@ def upsert(message: Notification) -> Notification:
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(values))})"  # noqa: S608
-            f" ON CONFLICT (body_sha256) DO UPDATE SET times_received = {table}.times_received + 1 RETURNING id",
+            f" ON CONFLICT (body_sha256) DO UPDATE SET times_received = {table}.times_received + 1,"
+            f" verified = {table}.verified OR EXCLUDED.verified RETURNING id",
             values,
         )
         message.pk = cursor.fetchone()[0]

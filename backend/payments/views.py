@@ -14,6 +14,8 @@ from backend.payments.returns import confirm_return
 PROVIDER = "alipay"
 MOST_READ = 64 * 1024
 """Bytes of a notify that are read at all: four times what is taken."""
+LONGEST_TOLD = 2**31 - 1
+"""What a sender says of the length is kept as it says, within what the column holds."""
 
 
 @csrf_exempt
@@ -33,7 +35,7 @@ def alipay_notify(request: HttpRequest) -> HttpResponse:
         body=body,
         headers=request.headers,
         sender=client_address(request),
-        length=int(length) if length.isdecimal() else None,
+        length=min(int(length), LONGEST_TOLD) if length.isdecimal() else None,
     )
     return plain("success" if taken else "fail")
 
