@@ -198,6 +198,7 @@ class Refund(HasStatus):
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(status__in=RefundStatus.values), name="refund_status_known"),
+            models.CheckConstraint(condition=models.Q(cause__in=RefundCause.values), name="refund_cause_known"),
             models.CheckConstraint(
                 condition=models.Q(amount_fen__gt=0, amount_fen__lte=MAX_FEN), name="refund_amount_in_range"
             ),

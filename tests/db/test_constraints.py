@@ -18,7 +18,7 @@ from backend.accounts.models import User
 from backend.courses.models import Course, Enrollment
 from backend.money import MAX_FEN
 from backend.orders.models import IdempotencyKey, Order, OrderLine
-from backend.payments.models import Notification, Payment
+from backend.payments.models import Notification, Payment, Refund
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +108,14 @@ def applied(world: World, **changes: Any) -> Row:
     return notification(world, **{"verdict": "APPLIED", "verified": True, "handled_at": NOW, **changes})
 
 
+def refund(world: World, **changes: Any) -> Row:
+    fields = {
+        "order": world.order, "payment": paid_payment(world).save(), "out_request_no": "r", "amount_fen": 1,
+        "cause": "STAFF", "reason": "x", "created_at": NOW, "next_try_at": NOW, "idempotency_key": "k",
+    }  # fmt: skip
+    return Row(Refund, **{**fields, **changes})
+
+
 CHECKS: list[tuple[str, Callable[[World], Row], dict[str, Any]]] = [
     ("course_price_in_range", course, {"price_fen": -1}),
     ("course_price_in_range", course, {"price_fen": MAX_FEN + 1}),
@@ -132,6 +140,18 @@ CHECKS: list[tuple[str, Callable[[World], Row], dict[str, Any]]] = [
     ("payment_paid_has_time_and_number", paid_payment, {"paid_at": None}),
     ("payment_paid_has_time_and_number", payment, {"paid_at": NOW}),
     ("payment_paid_has_time_and_number", payment, {"status": "CLOSED", "paid_at": NOW}),
+    ("payment_refunds_within_amount", paid_payment, {"refunding_fen": 60, "refunded_fen": 41}),
+    ("payment_refunds_within_amount", paid_payment, {"refunded_fen": -1}),
+    ("payment_refunds_within_amount", paid_payment, {"refunding_fen": -1, "refunded_fen": 2}),
+    ("payment_refunds_only_what_was_paid", payment, {"refunding_fen": 1}),
+    ("payment_refunds_only_what_was_paid", payment, {"refunded_fen": 1}),
+    ("refund_status_known", refund, {"status": "MAYBE", "next_try_at": None, "ended_at": NOW}),
+    ("refund_cause_known", refund, {"cause": "WHIM"}),
+    ("refund_amount_in_range", refund, {"amount_fen": 0}),
+    ("refund_amount_in_range", refund, {"amount_fen": MAX_FEN + 1}),
+    ("refund_pending_has_its_next_try", refund, {"next_try_at": None}),
+    ("refund_pending_has_its_next_try", refund, {"ended_at": NOW}),
+    ("refund_pending_has_its_next_try", refund, {"status": "SUCCEEDED", "ended_at": NOW}),
     ("notification_verdict_known", notification, {"verdict": "MAYBE"}),
     ("notification_applied_was_verified", applied, {"verified": False}),
     ("notification_applied_was_verified", applied, {"handled_at": None}),
@@ -170,6 +190,8 @@ UNIQUES: list[tuple[str, str, Callable[[World], Row], Callable[[World], dict[str
      lambda w: {"order": w.another_order()}),
     ("payments_payment_trade_no", "trade_no", paid_payment, lambda w: {"order": w.another_order(), "amount_fen": 7}),
     ("one_open_payment_per_order", "order_id", payment, lambda w: {"amount_fen": 7}),
+    ("a_refund_key_once_per_order", "idempotency_key", refund, lambda w: {"out_request_no": "s"}),
+    ("payments_refund_out_request_no", "out_request_no", refund, lambda w: {"idempotency_key": "l"}),
     ("payments_notification_body_sha256", "body_sha256", notification, lambda w: {"sender": "192.0.2.1"}),
 ]  # fmt: skip
 
