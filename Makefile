@@ -27,7 +27,7 @@ serve: setup
 	@exec $(BIN)/python tools/serve.py
 
 test: setup
-	tools/test.sh
+	VENV=$(VENV) tools/test.sh
 
 lint: setup
 	tools/lint.sh

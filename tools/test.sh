@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "== SQLite"
-DATABASE_URL="" .venv/bin/python -m pytest -q "$@"
+DATABASE_URL="" "${VENV:-.venv}/bin/python" -m pytest -q "$@"
 echo "== PostgreSQL"
 # Not under the home of root: the server runs as another user.
 dir=$(mktemp -d /tmp/coursepay-postgres.XXXXXX)
@@ -12,7 +12,7 @@ chmod 755 "$dir"
 trap 'tools/postgres.sh stop "$dir"; rm -rf "$dir"' EXIT
 # Nothing here outlives the run, so it need not survive a power cut either.
 if url=$(tools/postgres.sh start "$dir" fsync=off); then
-  DATABASE_URL="$url" .venv/bin/python -m pytest -q "$@"
+  DATABASE_URL="$url" "${VENV:-.venv}/bin/python" -m pytest -q "$@"
 elif [ "${CI:-}" = true ]; then
   echo "PostgreSQL is missing, and CI=true: failed"
   exit 1

@@ -16,7 +16,7 @@ from backend.payments.providers.base import ProviderUnavailable, Trade, TradeSta
 
 @dataclass
 class ScriptedProvider:
-    """Gives the scripted answers in turn, the last of them for ever; an exception is raised. Notes what it was asked."""
+    """Gives the scripted answers in turn, the last one for ever; raises exceptions. Notes what it was asked."""
 
     script: dict[str, list] = field(default_factory=lambda: defaultdict(list))
     asked: list[tuple[str, str]] = field(default_factory=list)

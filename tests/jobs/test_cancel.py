@@ -20,7 +20,9 @@ from tests.jobs.conftest import trade_of
 pytestmark = pytest.mark.django_db
 NOT_THERE = TradeNotFound("ACQ.TRADE_NOT_EXIST", "交易不存在")
 CANCEL = """mutation ($i: CancelOrderInput!) { cancelOrder(input: $i) {
-  __typename ... on CancelOrderSuccess { order { status payUrl } } ... on OrderNotCancellable { order { status } } } }"""
+  __typename
+  ... on CancelOrderSuccess { order { status payUrl } }
+  ... on OrderNotCancellable { order { status } } } }"""
 
 
 def cancel(shopper, order):
