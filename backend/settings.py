@@ -117,7 +117,7 @@ TEMPLATES = [
 
 def database() -> dict[str, Any]:
     """SQLite or PostgreSQL from DATABASE_URL, each with the options that money needs."""
-    url = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'coursepay.sqlite3'}")
+    url = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'coursepay.sqlite3'}"
     config: dict[str, Any] = env.db_url_config(url)
     if config["ENGINE"].endswith("sqlite3"):
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """`make run`: everything a purchase needs, on this machine, until Ctrl-C.
 
-Makes keys and demo data on the first run, then starts the Alipay simulator, the shop and its jobs as processes of their own, and
-stops the rest when one of them ends. The jobs close what is not paid, ask what Alipay knows, and carry refunds out.
+Makes keys and demo data on the first run, then starts the Alipay simulator, the shop and its jobs as processes of their
+own, and stops the rest when one of them ends. The jobs close what is not paid, ask what Alipay knows, and carry refunds
+out.
 """
 
 import os

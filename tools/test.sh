@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "== SQLite"
-DATABASE_URL="" "${VENV:-.venv}/bin/python" -m pytest -q "$@"
+env -u DATABASE_URL "${VENV:-.venv}/bin/python" -m pytest -q "$@"
 echo "== PostgreSQL"
 # Not under the home of root: the server runs as another user.
 dir=$(mktemp -d /tmp/coursepay-postgres.XXXXXX)
