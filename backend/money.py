@@ -2,7 +2,7 @@
 
 Inside the shop an amount is an integer number of fen. At the GraphQL and Alipay edges it is a yuan string of exactly
 one spelling, ``"117.00"``: ASCII digits, a point, two places. Everything else (``1e2``, ``NaN``, ``+1.00``, full-width
-digits, a float) is refused, because two spellings of one amount are two chances to read it differently.
+digits, a float) is refused, because two forms of one amount are two chances to read it differently.
 """
 
 import re

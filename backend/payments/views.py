@@ -35,7 +35,7 @@ def alipay_notify(request: HttpRequest) -> HttpResponse:
         body=body,
         headers=request.headers,
         sender=client_address(request),
-        length=min(int(length), LONGEST_TOLD) if length.isdecimal() else None,
+        length=min(int(length), LONGEST_TOLD) if length.isdecimal() and len(length) < 20 else None,
     )
     return plain("success" if taken else "fail")
 

@@ -69,7 +69,7 @@ class CoursepayView(GraphQLView[Context, None]):
     def read_body(self) -> bytes:
         """The whole body, unless it says that it is, or turns out to be, over the limit."""
         length = self.request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if not length.isdecimal() or len(length) > 19 or int(length) > MAX_BODY:
             raise HTTPException(413, f"A body has at most {MAX_BODY} bytes.")
         try:
             return self.request.body
