@@ -30,7 +30,7 @@ test: setup
 	VENV=$(VENV) tools/test.sh
 
 lint: setup
-	tools/lint.sh
+	VENV=$(VENV) tools/lint.sh
 
 bench: setup
 	$(BIN)/python -m bench.run

@@ -33,10 +33,10 @@ def comma_list(name: str, demo: list[str]) -> list[str]:
 
 
 def positive(name: str, default: int) -> int:
-    value = int(env.int(name, default=default))
-    if value < 1:
-        raise ImproperlyConfigured(f"{name} is {value}: it must be a whole number of seconds, at least 1.")
-    return value
+    text = env.str(name, default="") or str(default)
+    if not text.isdecimal() or int(text) < 1:
+        raise ImproperlyConfigured(f"{name} is {text!r}: it must be a whole number of seconds, at least 1.")
+    return int(text)
 
 
 def one_of(name: str, default: str, *choices: str) -> str:
@@ -118,6 +118,8 @@ TEMPLATES = [
 def database() -> dict[str, Any]:
     """SQLite or PostgreSQL from DATABASE_URL, each with the options that money needs."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'coursepay.sqlite3'}"
+    if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
+        raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:/// or postgres://")
     config: dict[str, Any] = env.db_url_config(url)
     if config["ENGINE"].endswith("sqlite3"):
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,7 @@ def database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
-    elif config["ENGINE"].endswith("postgresql"):
+    else:
         config["CONN_HEALTH_CHECKS"] = True
         ours = {
             "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 10},
@@ -136,8 +138,6 @@ def database() -> dict[str, Any]:
             "prepare_threshold": 2,
             "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
         }
-    else:
-        raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:/// or postgres://")
     config["OPTIONS"] = {**ours, **config.get("OPTIONS", {})}
     return config
 
@@ -179,7 +179,7 @@ SIMULATOR_SELLER_ID = "2088100000000001"
 SIMULATOR_PUBLIC_KEY_FILE = VAR_DIR / "alipay_simulator" / "alipay_public_key.pem"
 
 ALIPAY_GATEWAY_URL = required("ALIPAY_GATEWAY_URL", f"http://127.0.0.1:{SIMULATOR_PORT}/gateway.do")
-ALIPAY_REAL_MONEY = (urlsplit(ALIPAY_GATEWAY_URL).hostname or "").lower() == "openapi.alipay.com"
+ALIPAY_REAL_MONEY = (urlsplit(ALIPAY_GATEWAY_URL).hostname or "").lower().rstrip(".") == "openapi.alipay.com"
 ALIPAY_APP_ID = required("ALIPAY_APP_ID", SIMULATOR_APP_ID)
 ALIPAY_SELLER_ID = required("ALIPAY_SELLER_ID", SIMULATOR_SELLER_ID)
 ALIPAY_APP_PRIVATE_KEY_FILE = Path(
@@ -213,6 +213,7 @@ PAYMENT_PROVIDERS: dict[str, dict[str, Any]] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 APPEND_SLASH = False  # a redirect is a failed delivery to Alipay's notify sender; an address is right or it is 404
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024

@@ -12,4 +12,4 @@ env DEBUG=0 SECRET_KEY="$(openssl rand -base64 48)" DATABASE_URL=postgres://shop
   CORS_ALLOWED_ORIGINS=https://shop.example.com CSRF_TRUSTED_ORIGINS=https://pay.example.com \
   ALIPAY_GATEWAY_URL=https://openapi.alipay.com/gateway.do ALIPAY_APP_ID=2021000000000001 \
   ALIPAY_SELLER_ID=2088000000000001 ALIPAY_APP_PRIVATE_KEY_FILE="$dir/app.pem" ALIPAY_PUBLIC_KEY_FILES="$dir/alipay.pem" \
-  .venv/bin/python manage.py check --deploy --fail-level WARNING
+  "${VENV:-.venv}/bin/python" manage.py check --deploy --fail-level WARNING

@@ -2,7 +2,7 @@
 # Everything that can be checked without running the shop, fastest first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=.venv/bin
+bin=${VENV:-.venv}/bin
 export DEBUG=1
 $bin/python -m alipay_simulator --init
 $bin/ruff check .

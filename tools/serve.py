@@ -15,6 +15,7 @@ def command() -> list[str]:
         "--workers", environment.get("WEB_WORKERS", "2"),
         "--blocking-threads", environment.get("WEB_THREADS", "4"),
         "--workers-kill-timeout", "15",
+        "--respawn-failed-workers",
         "--no-ws",
         "backend.wsgi:application",
     ]  # fmt: skip

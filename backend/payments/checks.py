@@ -6,9 +6,11 @@ DEBUG is on and no money is real, the warnings are kept for ``check --deploy``.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -17,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from backend import keyfiles
 from backend.payments.models import SHORTEST_TIME_TO_PAY
+from backend.payments.providers.alipay_keys import load_public_key
 from backend.payments.registry import get_provider
 
 
@@ -48,16 +51,16 @@ def uses_simulator_key() -> bool:
     """By content: a copy of the simulator's key under another name is still its key."""
     if settings.SIMULATOR_PUBLIC_KEY_FILE in settings.ALIPAY_PUBLIC_KEY_FILES:
         return True
+    simulators = public_numbers(settings.SIMULATOR_PUBLIC_KEY_FILE)
+    return simulators is not None and simulators in map(public_numbers, settings.ALIPAY_PUBLIC_KEY_FILES)
+
+
+def public_numbers(path: Path) -> RSAPublicNumbers | None:
+    """What a key is, however it is spelled; None for a file that is no key, which is E010's to say."""
     try:
-        simulators = key_body(keyfiles.read_text(settings.SIMULATOR_PUBLIC_KEY_FILE))
-        return any(key_body(keyfiles.read_text(path)) == simulators for path in settings.ALIPAY_PUBLIC_KEY_FILES)
-    except ImproperlyConfigured:
-        return False  # no simulator here; a file of ours that cannot be read is E010's to say
-
-
-def key_body(text: str) -> str:
-    """A key's base64 without the lines and frame around it."""
-    return "".join(line for line in text.split() if "-----" not in line and line not in ("BEGIN", "PUBLIC", "KEY"))
+        return load_public_key(keyfiles.read_text(path)).public_numbers()
+    except (ImproperlyConfigured, ValueError):
+        return None
 
 
 @register(Tags.security)
