@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -34,11 +34,16 @@ def parser() -> argparse.ArgumentParser:
     add("--min-expiry", type=float, default=default.min_expiry, metavar="SECONDS", help="Alipay itself says 60")
     add("--notify-timeout", type=float, default=default.notify_timeout, metavar="SECONDS")
     add("--notify-content-type", default=default.notify_content_type)
+    add_rules(add, default)
+    return options
+
+
+def add_rules(add: Callable[..., argparse.Action], default: Config) -> None:
+    """The options of what may also be changed while it runs, and the seed."""
     add("--triggers", type=triggers, default=default.triggers, metavar="NAME,...", help="events that notify")
     add("--refund-window", type=float, default=default.refund_window, metavar="SECONDS", help="then TRADE_FINISHED")
     add("--seller-balance", default=default.seller_balance, metavar="YUAN", help="limit of all refunds together")
     add("--seed", type=int, default=default.seed, help="the same made-up numbers each time, for a new book")
-    return options
 
 
 def triggers(text: str) -> frozenset[str]:

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api import Api
 from .cashier import Cashier
@@ -37,9 +40,25 @@ def create_app(config: Config, post: Post | None = None) -> Starlette:
         *ControlApi(simulator).routes(),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    app = Starlette(routes=routes, lifespan=run_sender)
+    app = Starlette(routes=routes, lifespan=run_sender, middleware=[Middleware(AbsoluteForm)])
     app.state.simulator = simulator
     return app
+
+
+class AbsoluteForm:
+    """Takes `POST http://host/gateway.do` for `POST /gateway.do`, as every server must (RFC 9112, 3.2.2).
+
+    The official SDK for Python writes its requests so.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with its path alone."""
+        if scope["type"] == "http" and not scope["path"].startswith("/"):
+            scope = {**scope, "path": urlsplit(scope["path"]).path or "/"}
+        await self.app(scope, receive, send)
 
 
 @contextlib.asynccontextmanager

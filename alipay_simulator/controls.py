@@ -11,7 +11,7 @@ from starlette.routing import Route
 from .config import TRIGGERS
 from .control_api import is_local
 from .errors import BusinessError
-from .faults import ANY, API_KINDS, NOTIFY, NOTIFY_KINDS, NUMBERS
+from .faults import ANY, NOTIFY, NUMBERS, kinds_of
 from .incoming import Params, read_form
 from .methods import METHODS
 from .money import parse_yuan
@@ -115,7 +115,6 @@ class Controls:
 
     def page(self, request: Request, form: Params, status: int = 200, code: str = "", problem: str = "") -> Response:
         """The page, with what was typed and what was wrong with it."""
-        kinds = {target: tuple(API_KINDS) for target in (ANY, *list(METHODS)[1:])}
         return self.pages.show(
             request,
             "controls.html",
@@ -123,7 +122,7 @@ class Controls:
             form=form,
             code=code,
             problem=problem,
-            kinds={NOTIFY: NOTIFY_KINDS, **kinds},
+            kinds={target: kinds_of(target) for target in (ANY, NOTIFY, *METHODS)},
             faults=self.simulator.faults.waiting(),
             rules=self.simulator.rules.as_json(),
             clock=self.simulator.clock,

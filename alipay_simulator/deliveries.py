@@ -153,7 +153,7 @@ class Deliveries:
             state = "DELIVERED"
         elif state == "PENDING" and sends >= len(self.delays):
             state = "EXHAUSTED"
-        elif state == "PENDING" and first:
+        elif state == "PENDING":
             next_tick = self.clock.ticks() + self.delays[sends]
         self.book.run(
             "UPDATE notifies SET state = ?, sends = ?, next_tick = ? WHERE notify_id = ?",

@@ -10,7 +10,7 @@ from .errors import BusinessError, GatewayError
 from .faults import Fault
 from .incoming import METHOD_SHAPE, Body, Checks, Params, merge, parse_biz
 from .methods import METHODS, ToCashier, trade_body
-from .replies import SPOILERS, Answer, Reply, honest, spoil
+from .replies import SPOILERS, Draft, Reply, honest, spoil
 from .signing import reply_text
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Desk:
         method = params.get("method", "")
         fault = self.simulator.faults.take(method, number) if method in METHODS else None
         outcome = self._outcome(pairs, number, fault)
-        answer = self._answer(method, outcome)
-        reply = spoil(answer, fault) if fault else honest(answer)
+        draft = self._draft(method, outcome)
+        reply = spoil(draft, fault) if fault else honest(draft)
         self._record(verb, params, number, outcome, reply, fault)
         return Handled(outcome, reply, broken=fault is not None and fault.kind in SPOILERS)
 
@@ -76,8 +76,7 @@ class Desk:
             return _refused(GatewayError("40002", "isv.invalid-parameter", signed=False))
         try:
             call = self.checks.pass_all(merge(pairs))
-            with self.simulator.book.transaction():
-                result = METHODS[call.method](self.simulator, call)
+            result = METHODS[call.method](self.simulator, call)
         except GatewayError as error:
             return _refused(error)
         if isinstance(result, ToCashier):
@@ -99,11 +98,11 @@ class Desk:
             return trades.find(out_trade_no=wanted)
         return next((trade for trade in trades.newest(2) if trade.out_trade_no != number), None)
 
-    def _answer(self, method: str, outcome: Outcome) -> Answer:
+    def _draft(self, method: str, outcome: Outcome) -> Draft:
         """The method's own node where it has a sound name, else an unsigned error_response."""
         named = METHOD_SHAPE.fullmatch(method) is not None
         node = f"{method.replace('.', '_')}_response" if named else "error_response"
-        return Answer(node, reply_text(outcome.body), self.simulator.key if named and outcome.signed else None)
+        return Draft(node, reply_text(outcome.body), self.simulator.key if named and outcome.signed else None)
 
     def _number(self, params: Params) -> str:
         """The out_trade_no a call is about; "" when it cannot be told."""

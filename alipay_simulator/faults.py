@@ -137,14 +137,20 @@ class Faults:
         self.book.record(kind, self.clock.now(), out_trade_no=out_trade_no or fault.out_trade_no, data=fault.as_json())
 
 
+def kinds_of(target: str) -> tuple[str, ...]:
+    """What can go wrong with a target."""
+    if target == NOTIFY:
+        return NOTIFY_KINDS
+    return PAGE_KINDS if target == PAGE_PAY else tuple(API_KINDS)
+
+
 def read_fault(number: int, wanted: Mapping[str, Any], methods: tuple[str, ...]) -> Fault:
     """Read and complete a fault's description; ValueError says what is wrong with it."""
     target, kind = wanted.get("target"), wanted.get("kind")
-    if target not in (ANY, NOTIFY, *methods):
+    if not isinstance(target, str) or target not in (ANY, NOTIFY, *methods):
         raise ValueError(f"target is {ANY}, {NOTIFY} or one of {', '.join(methods)}")
-    kinds = NOTIFY_KINDS if target == NOTIFY else PAGE_KINDS if target == PAGE_PAY else tuple(API_KINDS)
-    if kind not in kinds:
-        raise ValueError(f"kind is one of {', '.join(kinds)}")
+    if kind not in kinds_of(target):
+        raise ValueError(f"kind is one of {', '.join(kinds_of(target))}")
     number_filter = wanted.get("out_trade_no", "")
     if not isinstance(number_filter, str):
         raise ValueError("out_trade_no is a text")

@@ -11,6 +11,7 @@ from .incoming import Body, Call, optional_text
 from .money import parse_yuan, yuan
 
 if TYPE_CHECKING:
+    from .refunds import Refund
     from .simulator import Simulator
     from .trade import Trade
 
@@ -70,10 +71,19 @@ def refund_query(simulator: Simulator, call: Call) -> Body:
         raise invalid("query_options")
     trade = which_trade(simulator, call)
     found = simulator.refunds.find(trade, out_request_no)
-    body: Body = {"code": "10000", "msg": "Success"}
     if found is None:
-        return body
-    body |= {
+        return {"code": "10000", "msg": "Success"}
+    body = refund_body(trade, found)
+    if "gmt_refund_pay" in options:
+        body["gmt_refund_pay"] = beijing(found.refunded_at)
+    return body
+
+
+def refund_body(trade: Trade, found: Refund) -> Body:
+    """The fields of a refund in the reply to its query; a reason only where one was given."""
+    body: Body = {
+        "code": "10000",
+        "msg": "Success",
         "out_request_no": found.out_request_no,
         "out_trade_no": trade.out_trade_no,
         "refund_amount": yuan(found.amount_fen),
@@ -83,6 +93,4 @@ def refund_query(simulator: Simulator, call: Call) -> Body:
     }
     if found.reason:
         body["refund_reason"] = found.reason
-    if "gmt_refund_pay" in options:
-        body["gmt_refund_pay"] = beijing(found.refunded_at)
     return body

@@ -42,7 +42,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Draft:
     """A reply before it is written: the node's name, its text, and the key it is signed with, if it is."""
 
     node: str
@@ -55,68 +55,68 @@ class Answer:
         return envelope(self.node, self.text, sign(self.text, self.key) if self.key else None)
 
 
-def honest(answer: Answer) -> Reply:
+def honest(draft: Draft) -> Reply:
     """The reply of a good day."""
-    return Reply(answer.raw.encode())
+    return Reply(draft.raw.encode())
 
 
-def spoil(answer: Answer, fault: Fault) -> Reply:
+def spoil(draft: Draft, fault: Fault) -> Reply:
     """The reply a fault makes of an answer; kinds that are about the answer's content have been dealt with before."""
     spoiler = SPOILERS.get(fault.kind)
-    return spoiler(answer, fault) if spoiler else honest(answer)
+    return spoiler(draft, fault) if spoiler else honest(draft)
 
 
-def _held(_answer: Answer, fault: Fault) -> Reply:
+def _held(_draft: Draft, fault: Fault) -> Reply:
     return Reply(held=fault.number)
 
 
-def _bad_gateway(_answer: Answer, _fault: Fault) -> Reply:
+def _bad_gateway(_draft: Draft, _fault: Fault) -> Reply:
     return Reply(BAD_GATEWAY.encode(), 502, HTML)
 
 
-def _unsigned(answer: Answer, _fault: Fault) -> Reply:
-    return honest(replace(answer, key=None))
+def _unsigned(draft: Draft, _fault: Fault) -> Reply:
+    return honest(replace(draft, key=None))
 
 
-def _bad_signature(answer: Answer, _fault: Fault) -> Reply:
+def _bad_signature(draft: Draft, _fault: Fault) -> Reply:
     """The signature is good base64 of the right length, of another text."""
-    if answer.key is None:
-        return honest(answer)
-    return Reply(envelope(answer.node, answer.text, sign(answer.text + " ", answer.key)).encode())
+    if draft.key is None:
+        return honest(draft)
+    return Reply(envelope(draft.node, draft.text, sign(draft.text + " ", draft.key)).encode())
 
 
-def _wrong_key(answer: Answer, _fault: Fault) -> Reply:
-    return honest(replace(answer, key=a_strangers_key()))
+def _wrong_key(draft: Draft, _fault: Fault) -> Reply:
+    return honest(replace(draft, key=a_strangers_key()))
 
 
-def _truncated(answer: Answer, _fault: Fault) -> Reply:
-    whole = answer.raw.encode()
+def _truncated(draft: Draft, _fault: Fault) -> Reply:
+    whole = draft.raw.encode()
     return Reply(whole[: len(whole) // 2])
 
 
-def _huge(answer: Answer, fault: Fault) -> Reply:
+def _huge(draft: Draft, fault: Fault) -> Reply:
     """Good JSON of the right shape that a client must give up on before its end."""
-    head = f'{{"{answer.node}":{{"code":"10000","msg":"'
+    head = f'{{"{draft.node}":{{"code":"10000","msg":"'
     return Reply(head.encode(), padding=int(fault.number), tail=b'"},"sign":""}')
 
 
-def _drip(answer: Answer, fault: Fault) -> Reply:
-    return replace(honest(answer), drip=fault.number)
+def _drip(draft: Draft, fault: Fault) -> Reply:
+    return replace(honest(draft), drip=fault.number)
 
 
-def _empty(_answer: Answer, _fault: Fault) -> Reply:
+def _empty(_draft: Draft, _fault: Fault) -> Reply:
     return Reply()
 
 
-def _html(_answer: Answer, _fault: Fault) -> Reply:
+def _html(_draft: Draft, _fault: Fault) -> Reply:
     return Reply(MAINTENANCE.encode(), media_type=HTML)
 
 
-def _not_json(_answer: Answer, _fault: Fault) -> Reply:
+def _not_json(_draft: Draft, _fault: Fault) -> Reply:
     return Reply(b"success")
 
 
-SPOILERS: dict[str, Callable[[Answer, Fault], Reply]] = {
+SPOILERS: dict[str, Callable[[Draft, Fault], Reply]] = {
     "timeout_before": _held,
     "timeout_after": _held,
     "http_502": _bad_gateway,

@@ -108,8 +108,7 @@ WORDS = {
     "faults": ("故障注入", "Faults"),
     "faults_note": (
         "在下一次匹配的调用或通知上生效。数值：超时与延迟为秒，重复为份数，超大响应为字节。",
-        "Strikes the next call or notify that fits. Number: seconds of a time-out or delay, copies of a duplicate, "
-        "bytes of a huge answer.",
+        "Strikes the next call or notify that fits. Number: seconds to wait, copies of a duplicate, bytes if huge.",
     ),
     "fault": ("故障", "Fault"),
     "any_method": ("任意接口", "Any method"),

@@ -1,7 +1,9 @@
 """The gateway's checks, each in its place (protocol 9.1)."""
 
 import html
+import http.client
 import json
+from contextlib import closing
 from urllib.parse import urlencode
 
 import pytest
@@ -195,3 +197,13 @@ def test_every_call_is_in_the_book(sandbox, merchant):
     merchant.get(merchant.params(app_id="1"))
     calls = [(event["out_trade_no"], event["data"]["sub_code"]) for event in sandbox.events("call.answered")]
     assert calls == [("order_1", "ACQ.TRADE_NOT_EXIST"), ("order_1", "isv.invalid-app-id")]
+
+
+def test_a_request_line_may_hold_the_whole_address(sandbox, merchant):
+    """The official SDK for Python writes it so, as if to a proxy."""
+    with closing(http.client.HTTPConnection("127.0.0.1", sandbox.config.port, timeout=5)) as connection:
+        connection.request("POST", f"{sandbox.url}/gateway.do?{urlencode(merchant.params())}")
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["alipay_trade_query_response"]["code"]) == (200, "40004")
+        connection.request("GET", f"http://127.0.0.1:{sandbox.config.port}")
+        assert connection.getresponse().status == 200

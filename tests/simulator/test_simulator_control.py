@@ -146,12 +146,13 @@ def test_reset_empties_everything_but_only_from_this_machine(control, merchant, 
     assert (clock["advanced"], clock["speed"]) == (0, 1)
     control.pay(merchant.pay_url("order_1"))
 
-    async def ask_from(address):
+    async def ask_from(address, path):
         transport = httpx.ASGITransport(sandbox.app, client=(address, 50000))
         async with httpx.AsyncClient(transport=transport, base_url=sandbox.url) as client:
-            return (await client.post("/api/reset")).status_code
+            return (await client.post(path)).status_code
 
-    assert [asyncio.run(ask_from(address)) for address in ("192.0.2.7", "proxy")] == [403, 403]
+    for path in ("/api/reset", "/console/controls/reset"):
+        assert [asyncio.run(ask_from(address, path)) for address in ("192.0.2.7", "proxy")] == [403, 403]
     assert control.money()["order_1"]["paid_fen"] == 11700
 
 
@@ -296,12 +297,105 @@ def test_a_delayed_and_a_reordered_notify_on_the_wire(control, merchant, listene
     assert listener.forms()[2]["out_trade_no"] == "late"
 
 
-def test_a_send_by_hand_releases_what_is_held(control, merchant, listener, poll):
-    control.fault("notify", "reorder")
+def test_a_send_by_hand_cannot_be_postponed_but_lost(control, merchant, listener, poll):
+    listener.answer((200, b"fail"), (200, b"success"))
+    control.fault("notify", "reorder", times=2)
     control.pay(merchant.pay_url("order_1", notify_url=listener.url))
     poll(lambda: control.events("fault.struck"))
-    assert control.send_now(control.trade("order_1")["notifies"][0]["notify_id"])["accepted"] is True
+    notify_id = control.trade("order_1")["notifies"][0]["notify_id"]
+    assert control.send_now(notify_id)["body"] == "fail"
+    assert len(control.faults()) == 1
+    control.clear_faults()
+    control.advance(240)
+    poll(lambda: control.trade("order_1")["notifies"][0]["state"] == "DELIVERED")
     control.fault("notify", "drop")
-    lost = control.send_now(control.trade("order_1")["notifies"][0]["notify_id"])
+    lost = control.send_now(notify_id)
     assert (lost["accepted"], lost["error"]) == (False, "lost on its way by a fault")
-    assert len(listener.received) == 1
+    assert len(listener.received) == 2
+
+
+# The console's second page.
+
+
+def levers(sandbox, form, **fields):
+    return sandbox.http.post(f"/console/controls/{form}", data=fields)
+
+
+def test_the_page_sets_and_clears_faults(control, sandbox):
+    assert levers(sandbox, "fault", fault="notify duplicate", times="2", number="3", value="").status_code == 303
+    levers(sandbox, "fault", fault="alipay.trade.refund timeout_after", times="1", number="0.5", out_trade_no="order_1")
+    levers(sandbox, "fault", fault="notify wrong_amount", value="0.01")
+    levers(sandbox, "fault", fault="notify drop_all", number="5")
+    first, second, third, _ = control.faults()
+    assert (first["kind"], first["times"], first["copies"]) == ("duplicate", 2, 3)
+    assert (second["seconds"], second["out_trade_no"]) == (0.5, "order_1")
+    assert third["value"] == "0.01"
+    page = sandbox.http.get("/console/controls", params={"lang": "en"}).text
+    assert page.count('<span class="tag pending">') == 4
+    assert "until cleared" in page
+    assert levers(sandbox, "clear").status_code == 303
+    assert control.faults() == []
+
+
+def test_the_page_switches_the_rules(control, sandbox):
+    levers(sandbox, "triggers", full_refund="on", trade_success="on")
+    assert [name for name, on in control.rules()["triggers"].items() if on] == ["trade_success", "full_refund"]
+    levers(sandbox, "limits", refund_days="90", seller_balance="12.50")
+    assert (control.rules()["refund_window"], control.rules()["seller_balance"]) == (90 * 86400, "12.50")
+    levers(sandbox, "limits", refund_days="0.5", seller_balance="")
+    assert (control.rules()["refund_window"], control.rules()["seller_balance"]) == (43200, None)
+
+
+def test_the_page_acts_on_a_trade(control, sandbox, merchant):
+    control.pay(merchant.pay_url("order_1"))
+    control.scan(merchant.pay_url("order_2"))
+    levers(sandbox, "trade", action="freeze", out_trade_no="order_1")
+    answer = levers(sandbox, "trade", action="refund", out_trade_no="order_1", amount="5.00")
+    assert answer.status_code == 409
+    assert "ACQ.REASON_TRADE_BEEN_FREEZEN" in answer.text
+    assert 'value="5.00"' in answer.text
+    assert "冻结" in sandbox.http.get("/console", params={"lang": "zh"}).text
+    levers(sandbox, "trade", action="thaw", out_trade_no="order_1")
+    assert levers(sandbox, "trade", action="refund", out_trade_no="order_1", amount="5.00").status_code == 303
+    assert levers(sandbox, "trade", action="close", out_trade_no="order_2").status_code == 303
+    assert control.money()["order_1"]["refunded_fen"] == 500
+    assert control.trade("order_2")["status"] == "TRADE_CLOSED"
+    assert "¥5.00" in sandbox.http.get("/console").text
+
+
+@pytest.mark.parametrize(
+    ("form", "fields", "status"),
+    [
+        ("trade", {"action": "close", "out_trade_no": "none"}, 409),
+        ("trade", {"action": "refund", "out_trade_no": "none", "amount": ""}, 400),
+        ("trade", {"action": "explode"}, 400),
+        ("fault", {"fault": "notify unsigned"}, 400),
+        ("fault", {"fault": "notify delay", "number": "soon"}, 400),
+        ("fault", {"fault": "notify delay", "number": "nan"}, 400),
+        ("fault", {"fault": "notify delay", "number": "inf"}, 400),
+        ("fault", {}, 400),
+        ("limits", {"refund_days": "x"}, 400),
+    ],
+)
+def test_the_page_says_what_it_did_not_do(sandbox, form, fields, status):
+    answer = levers(sandbox, form, **fields)
+    assert answer.status_code == status
+    assert 'role="alert"' in answer.text
+
+
+def test_the_page_moves_the_clock_and_empties_the_book(control, sandbox, merchant):
+    answer = sandbox.http.post("/console/clock", data={"advance": "500", "to": "controls"})
+    assert answer.headers["location"] == "/console/controls"
+    control.pay(merchant.pay_url("order_1", time_expire=None))
+    assert levers(sandbox, "reset").status_code == 303
+    assert (control.money(), control.http.get("/api/clock").json()["advanced"]) == ({}, 0)
+
+
+def test_the_page_speaks_both_languages_and_fills_in_the_trade(sandbox):
+    chinese, english = (
+        sandbox.http.get("/console/controls", params={"lang": lang, "trade": "order_7"}).text for lang in ("zh", "en")
+    )
+    assert "故障注入" in chinese
+    assert "Faults that are waiting" in english
+    assert 'value="order_7"' in english
+    assert "refresh" not in english

@@ -5,6 +5,7 @@ import json
 import pytest
 from alipay.exceptions import AliPayException, AliPayValidationError
 
+from alipay_simulator.deliveries import failed
 from alipay_simulator.faults import API_KINDS, NOTIFY_KINDS
 from alipay_simulator.simulator import BadStatus
 
@@ -289,6 +290,17 @@ def test_a_reordered_notify_waits_for_the_next_one(bought):
     assert paid["notify_id"] != refund["notify_id"]
 
 
+def test_a_lost_notify_releases_nothing(bought):
+    bought.simulator.fault("notify", "reorder", out_trade_no="order_1")
+    bought.simulator.fault("notify", "drop", out_trade_no="order_2")
+    bought.post()
+    bought.buy("order_2")
+    assert bought.post() == []
+    bought.simulator.advance(240)
+    assert [form["out_trade_no"] for form in bought.post()] == ["order_2"]
+    assert [form["out_trade_no"] for form in bought.post()] == ["order_1"]
+
+
 def test_a_corrupt_signature_does_not_verify_and_the_next_one_does(bought):
     bought.simulator.fault("notify", "corrupt")
     [form] = bought.post(b"fail")
@@ -355,6 +367,17 @@ def test_a_reset_begins_the_story_again(lab, new_lab):
     assert lab.call("query", out_trade_no="order_1")["sub_code"] == "ACQ.TRADE_NOT_EXIST"
     lab.simulator.reset()
     assert story(lab) == story(new_lab())
+
+
+def test_what_was_handed_out_before_a_reset_is_forgotten(bought):
+    [before] = bought.simulator.due_notifies()
+    bought.simulator.reset()
+    bought.simulator.deliveries.settle(before, failed("too late"))
+    assert "notify.sent" not in bought.kinds()
+    bought.buy("order_1")
+    [after] = bought.simulator.due_notifies()
+    assert after == before
+    bought.simulator.record_attempt(after.notify_id, 200, b"success")
 
 
 def test_the_return_can_be_had_without_a_browser(lab):
