@@ -25,6 +25,7 @@ from psycopg_pool import ConnectionPool
 from bench import floor_sql as sql
 
 BEIJING = ZoneInfo("Asia/Shanghai")
+FIRST_QUERY, MOST_OFTEN = timedelta(seconds=60), timedelta(seconds=5)
 SECRET = os.environ["SECRET_KEY"].encode()
 
 
@@ -74,7 +75,7 @@ def create(body: bytes, token: str) -> bytes:
             db.execute(sql.INSERT_KEY, (user_id, asked["idempotencyKey"], basket_hash, order_id)).fetchone()
             db.execute(
                 sql.INSERT_PAYMENT,
-                (order_id, "alipay", out_trade_no, None, total, "OPEN", now, expires_at, None, None),
+                (order_id, "alipay", out_trade_no, None, total, "OPEN", now, expires_at, None, None, now + FIRST_QUERY),
             ).fetchone()
     order = {
         "id": number,
@@ -137,7 +138,7 @@ def notify(body: bytes, token: str) -> bytes:
             lines = db.execute(sql.LINE_IDS, (payment[1],)).fetchall()
             many = len(lines)
             courses, ids = [line[0] for line in lines], [line[1] for line in lines]
-            db.execute(sql.OPEN_ACCESS, ([payment[13]] * many, courses, ids, [now] * many, [None] * many))
+            db.execute(sql.OPEN_ACCESS, ([payment[13]] * many, courses, ids, [now] * many, [None] * many)).fetchall()
             names, details = ["order.paid", "enrollment.opened"], [trade_no, f"{many} courses"]
             db.execute(sql.INSERT_EVENTS, ([payment[1]] * 2, names, [now] * 2, details)).fetchall()
             db.execute(sql.MARK, ("APPLIED", "paid", now, kept))
@@ -159,6 +160,10 @@ def order_of(db: Connection[tuple[Any, ...]], body: bytes, token: str) -> tuple[
     user_id = signed_in(db, token)[1]
     row = db.execute(sql.ORDER, (user_id, orjson.loads(body)["variables"]["outTradeNo"])).fetchone()
     assert row is not None
+    asked_at, due = row[11], row[12]
+    now = datetime.now(UTC)
+    if row[5] == "UNPAID" and due and due > now and (asked_at is None or asked_at <= now - MOST_OFTEN):
+        db.execute(sql.ASK_SOON, (now, now, row[0], now, now - MOST_OFTEN))
     return row
 
 

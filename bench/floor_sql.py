@@ -40,13 +40,18 @@ INSERT_KEY = (
 )
 INSERT_PAYMENT = (
     "INSERT INTO payments_payment (order_id, provider, out_trade_no, trade_no, amount_fen, status, created_at,"
-    " expires_at, paid_at, closed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+    " expires_at, paid_at, closed_at, times_asked, next_query_at, refunding_fen, refunded_fen, reported_refund_fen)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, 0, 0, 0) RETURNING id"
 )
 
 # Order status
 ORDER = (
-    f"SELECT {_ORDER} FROM orders_order o JOIN payments_payment p ON o.id = p.order_id"
+    f"SELECT {_ORDER}, p.asked_at, p.next_query_at FROM orders_order o JOIN payments_payment p ON o.id = p.order_id"
     " WHERE o.user_id = %s AND p.out_trade_no = %s ORDER BY o.id LIMIT 1"
+)
+ASK_SOON = (
+    "UPDATE payments_payment SET next_query_at = %s, asked_at = %s WHERE order_id = %s AND status = 'OPEN'"
+    " AND next_query_at > %s AND NOT (asked_at > %s AND asked_at IS NOT NULL)"
 )
 LINES = (
     "SELECT l.id, l.order_id, l.course_id, l.name, l.price_fen, l.real_price_fen, c.id, c.name, c.summary,"
@@ -59,7 +64,8 @@ INSERT_NOTIFICATION = (
     "INSERT INTO payments_notification (provider, body_sha256, body, body_length, sender, received_at, times_received,"
     " notify_id, out_trade_no, trade_status, verdict, reason, verified, handled_at)"
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-    " ON CONFLICT (body_sha256) DO UPDATE SET times_received = payments_notification.times_received + 1 RETURNING id"
+    " ON CONFLICT (body_sha256) DO UPDATE SET times_received = payments_notification.times_received + 1,"
+    " verified = payments_notification.verified OR EXCLUDED.verified RETURNING id"
 )
 LOCK_PAYMENT = (
     "SELECT p.id, p.order_id, p.provider, p.out_trade_no, p.amount_fen, p.trade_no, p.status, p.created_at,"
@@ -67,16 +73,19 @@ LOCK_PAYMENT = (
     " JOIN orders_order o ON p.order_id = o.id WHERE p.out_trade_no = %s ORDER BY p.id LIMIT 1"
     " FOR NO KEY UPDATE OF o, p"
 )
-PAY_PAYMENT = "UPDATE payments_payment SET status = %s, trade_no = %s, paid_at = %s WHERE id = %s AND status = %s"
+PAY_PAYMENT = (
+    "UPDATE payments_payment SET status = %s, trade_no = %s, paid_at = %s, next_query_at = NULL"
+    " WHERE id = %s AND status = %s"
+)
 PAY_ORDER = "UPDATE orders_order SET status = %s, paid_at = %s WHERE id = %s AND status = %s"
 LINE_IDS = "SELECT course_id, id FROM orders_orderline WHERE order_id = %s ORDER BY 1"
 OPEN_ACCESS = (
     "INSERT INTO courses_enrollment (user_id, course_id, line_id, opened_at, closed_at) SELECT * FROM"
     " UNNEST((%s)::bigint[], (%s)::bigint[], (%s)::bigint[], (%s)::timestamptz[], (%s)::timestamptz[])"
-    " ON CONFLICT DO NOTHING"
+    " ON CONFLICT DO NOTHING RETURNING course_id"
 )
 INSERT_EVENTS = (
     "INSERT INTO orders_orderevent (order_id, name, at, detail) SELECT * FROM"
     " UNNEST((%s)::bigint[], (%s)::varchar[], (%s)::timestamptz[], (%s)::varchar[]) RETURNING id"
 )
-MARK = "UPDATE payments_notification SET verdict = %s, reason = %s, handled_at = %s WHERE id = %s"
+MARK = "UPDATE payments_notification SET verdict = %s, reason = %s, handled_at = %s, verified = true WHERE id = %s"
