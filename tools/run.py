@@ -61,7 +61,8 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
 
 def watch(processes: list[subprocess.Popen[bytes]]) -> int:
     """Say when all is up; end all when one ends or Ctrl-C comes."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):  # also where a shell started us with Ctrl-C ignored
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         if wait_until_up(processes):
             welcome()

@@ -40,7 +40,14 @@ LINES = models.OrderLine.objects.select_related("course").order_by("id")
 EVENTS = models.OrderEvent.objects.order_by("id")
 BY_NUMBER = Prepared(lambda: models.Order.objects.filter(number=Argument("asked")))
 REFUNDS = payment_models.Refund.objects.order_by("id")
-BY_OUT_TRADE_NO = Prepared(lambda: Payment.objects.select_related("order").filter(out_trade_no=Argument("asked")))
+BY_OUT_TRADE_NO = Prepared(
+    # Of the attempt only what tells whether to ask about it: this is what every poll reads.
+    lambda: (
+        Payment.objects.select_related("order")
+        .only("order", "asked_at", "next_query_at")
+        .filter(out_trade_no=Argument("asked"))
+    )
+)
 
 SHORTEST_POLL = timedelta(seconds=2)
 LONGEST_POLL = timedelta(seconds=15)
