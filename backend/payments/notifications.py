@@ -13,8 +13,6 @@ from django.db import connection
 from django.utils import timezone
 
 from backend.limits.throttle import Limit, allows
-from backend.money import format_yuan
-from backend.payments.discrepancies import MONEY_REFUSED, open_discrepancy
 from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
@@ -90,13 +88,6 @@ def handle(kept: Notification, notice: Notice) -> bool:
         # Genuine, and yet not to be applied: real money may be in it. Kept without a cap, for people to look at.
         logger.error("notify %s for %s refused: %s", notice.notify_id, notice.trade.out_trade_no, refusal.reason)
         mark(kept, Verdict.REFUSED, refusal.reason)
-        open_discrepancy(
-            key=f"money-refused:{notice.trade.out_trade_no}:{notice.trade.trade_no}",
-            kind=MONEY_REFUSED,
-            out_trade_no=notice.trade.out_trade_no,
-            detail=f"{refusal.reason} (trade {notice.trade.trade_no}, {format_yuan(notice.trade.amount_fen)})",
-            what_to_do="Find the trade in Alipay's console: open what was paid for, or refund it there.",
-        )
         return False
     return True
 

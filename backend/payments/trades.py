@@ -16,9 +16,10 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from backend.money import format_yuan
 from backend.orders.lifecycle import mark_paid, record
 from backend.orders.models import Order, OrderStatus
-from backend.payments.discrepancies import UNKNOWN_ORDER
+from backend.payments.discrepancies import MONEY_REFUSED, UNKNOWN_ORDER, open_discrepancy
 from backend.payments.locks import lock_payment
 from backend.payments.models import Payment, PaymentStatus, RefundCause
 from backend.payments.providers.base import Trade, TradeState
@@ -49,16 +50,37 @@ class TradeRefused(Exception):
 def apply_trade(trade: Trade, *, together_with: Callable[[Effect], None] | None = None) -> Effect:
     """Take what the provider says of a trade into our books. Raises TradeRefused.
 
-    ``together_with`` is called with the effect in the same transaction: both are committed, or neither.
+    ``together_with`` is called with the effect in the same transaction: both are committed, or neither. Money that is
+    refused opens a discrepancy, wherever the statement came from: it is at the provider, and not in our books.
     """
     try:
-        return _apply(trade, together_with or (lambda effect: None))
+        return _apply_or_refuse(trade, together_with or (lambda effect: None))
+    except TradeRefused as refusal:
+        if trade.state == TradeState.PAID:
+            money_refused(trade, refusal.reason)
+        raise
+
+
+def _apply_or_refuse(trade: Trade, together_with: Callable[[Effect], None]) -> Effect:
+    try:
+        return _apply(trade, together_with)
     except IntegrityError as error:
         # The last line of defence: the database refused, and nothing of this trade was written.
         logger.exception("trade %s broke a constraint", trade.out_trade_no)
         raise TradeRefused("the database refused it: is this trade_no another payment's?") from error
     except MoveRefused as error:
         raise TradeRefused(str(error)) from error
+
+
+def money_refused(trade: Trade, reason: str) -> None:
+    """Tell people of money that is genuine and cannot be applied; once for each trade."""
+    open_discrepancy(
+        key=f"money-refused:{trade.out_trade_no}:{trade.trade_no}",
+        kind=MONEY_REFUSED,
+        out_trade_no=trade.out_trade_no,
+        detail=f"{reason} (trade {trade.trade_no}, {format_yuan(trade.amount_fen)})",
+        what_to_do="Find the trade in Alipay's console: open what was paid for, or refund it there.",
+    )
 
 
 @in_transaction

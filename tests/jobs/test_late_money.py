@@ -11,7 +11,7 @@ from backend.payments.checkout import open_payment
 from backend.payments.jobs import run_everything_due
 from backend.payments.models import Discrepancy, Payment, Refund
 from backend.payments.providers.base import RefundResult, RefundState, TradeNotFound, TradeState
-from backend.payments.trades import apply_trade
+from backend.payments.trades import TradeRefused, apply_trade
 from tests.jobs.conftest import trade_of
 from tests.shop import post_notify
 
@@ -109,6 +109,20 @@ def test_verified_money_that_cannot_be_applied_is_a_discrepancy_once(alipay, pay
     assert [post_notify(body).content for _ in range(2)] == [b"fail", b"fail"]
     assert Discrepancy.objects.get().kind == kind
     assert Discrepancy.objects.get().closed_at is None
+
+
+def test_money_of_a_wrong_amount_that_a_query_finds_is_a_discrepancy(later, provider, order, payment):
+    provider.answers("query", trade_of(payment, TradeState.PAID, amount_fen=1))
+    later(61)
+    later(3600)
+    assert Discrepancy.objects.get().detail.startswith("wrong amount: 1 fen, not 15600")
+    assert Order.objects.get().status == "UNPAID"
+
+
+def test_a_refused_statement_that_tells_of_no_money_is_none(payment):
+    with pytest.raises(TradeRefused):
+        apply_trade(trade_of(payment, TradeState.PENDING, amount_fen=1))
+    assert not Discrepancy.objects.exists()
 
 
 def test_a_discrepancy_that_resolves_itself_is_closed(alipay, order, payment):
