@@ -142,7 +142,7 @@ class Shop(RuleBasedStateMachine):
     @precondition(lambda self: self.world.urls)
     @rule(pick=PICK, lingers=st.booleans(), again=st.booleans(), wait=st.sampled_from((1, 60, 130)))
     def late_money(self, pick, lingers, again, wait):
-        """At the cashier when the time is over, and it still pays; a course of it may have been bought anew meanwhile."""
+        """At the cashier when the time is over, and it still pays; a course may have been bought anew meanwhile."""
         number = self.one(list(self.world.urls)[::-1], pick)
         visit = self.world.visit(number)
         payment = Payment.objects.select_related("order").get(out_trade_no=number)
