@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from backend.courses.models import Enrollment
 from backend.prepared import Argument, Prepared, insert_new
@@ -39,7 +40,9 @@ def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -
     if course_ids is not None:
         rows = rows.filter(course_id__in=course_ids)
     found = list(rows.values_list("pk", flat=True))
-    return Enrollment.objects.filter(pk__in=found, closed_at=None).update(closed_at=at)
+    # Never before it was opened: two machines' clocks differ, and money that went back must close the course.
+    closed_at = Greatest(Value(at, output_field=DateTimeField()), F("opened_at"))
+    return Enrollment.objects.filter(pk__in=found, closed_at=None).update(closed_at=closed_at)
 
 
 def owned_course_ids(*, user_id: int, course_ids: list[int]) -> list[int]:

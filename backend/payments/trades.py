@@ -56,7 +56,7 @@ def apply_trade(trade: Trade, *, together_with: Callable[[Effect], None] | None 
     try:
         return _apply_or_refuse(trade, together_with or (lambda effect: None))
     except TradeRefused as refusal:
-        if trade.state == TradeState.PAID:
+        if trade.state == TradeState.PAID or _was_paid(trade):
             money_refused(trade, refusal.reason)
         raise
 

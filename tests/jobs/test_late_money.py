@@ -119,6 +119,12 @@ def test_money_of_a_wrong_amount_that_a_query_finds_is_a_discrepancy(later, prov
     assert Order.objects.get().status == "UNPAID"
 
 
+def test_a_refused_refund_of_money_is_a_discrepancy(payment):
+    with pytest.raises(TradeRefused):
+        apply_trade(trade_of(payment, TradeState.CLOSED, amount_fen=1, refunded_fen=1))
+    assert Discrepancy.objects.get().kind == "money refused"
+
+
 def test_a_refused_statement_that_tells_of_no_money_is_none(payment):
     with pytest.raises(TradeRefused):
         apply_trade(trade_of(payment, TradeState.PENDING, amount_fen=1))

@@ -1,5 +1,7 @@
 """Refunds: one number for ever, the sum within what was paid, and access that follows the money."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -258,6 +260,15 @@ def test_a_console_refund_while_ours_is_under_way_is_told_apart(later, provider,
 
 
 def test_a_trade_that_a_query_finds_closed_after_payment_was_refunded_in_full(clock, paid, payment):
+    apply_trade(trade_of(payment, TradeState.CLOSED, paid_at=timezone.now()))
+    assert Payment.objects.get().refunded_fen == 15600
+    assert not Enrollment.objects.open().exists()
+
+
+@pytest.mark.parametrize("back", [1e-6, 1, 3600])
+def test_a_clock_that_steps_back_stops_no_refund(clock, paid, payment, back):
+    """Two machines, two clocks: what is closed by the slower one was opened by the faster."""
+    clock.shift(timedelta(seconds=-back))
     apply_trade(trade_of(payment, TradeState.CLOSED, paid_at=timezone.now()))
     assert Payment.objects.get().refunded_fen == 15600
     assert not Enrollment.objects.open().exists()

@@ -177,3 +177,25 @@ def test_paid_in_the_grace_with_no_notify_ever(make_world, after):
     world.settle_down()
     assert witness.look_at_the_end() == []
     assert Order.objects.get().status == "PAID"
+
+
+@pytest.mark.parametrize(("basket", "cause", "back"), [([0], "OWNED", 11700), ([0, 1], "LATE", 15600)])
+def test_late_money_for_courses_that_were_bought_anew_meanwhile(make_world, basket, cause, back):
+    world, witness = make_world()
+    first = world.create(0, [0, 1])["order"]
+    visit = world.visit(first["outTradeNo"])
+    world.linger(visit, 7200)
+    payment = Payment.objects.get()
+    wait_until(world, payment.expires_at, 121)
+    world.jobs()
+    assert Order.objects.get().status == "TIMED_OUT"
+    assert world.buy(world.create(0, basket)["order"]["outTradeNo"])
+    world.deliver_all()
+    assert world.scan(visit)
+    assert world.pay(visit)
+    world.deliver_all()
+    assert witness.look() == []
+    world.settle_down()
+    assert witness.look_at_the_end() == []
+    assert [(row.cause, row.amount_fen, row.status) for row in Refund.objects.all()] == [(cause, back, "SUCCEEDED")]
+    assert Enrollment.objects.open().count() == 2

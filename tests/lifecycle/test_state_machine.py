@@ -27,7 +27,7 @@ from tests.lifecycle.invariants import Witness
 from tests.lifecycle.world import METHODS, new_world
 
 CYCLES = int(os.environ.get("CYCLES", "40"))
-WALKS = int(os.environ.get("WALKS", "60"))
+WALKS = int(os.environ.get("WALKS", "40"))
 FIRST_SEED = int(os.environ.get("SEED", "1"))
 STEPS = int(os.environ.get("STEPS", "25"))
 IN_THE_GATE = "CYCLES" not in os.environ
