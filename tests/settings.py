@@ -34,7 +34,7 @@ os.environ.update(
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{KEYS / 'unused.sqlite3'}")
 
 from backend.settings import *  # noqa: E402, F403
-from backend.settings import DATABASES, MIDDLEWARE  # noqa: E402
+from backend.settings import DATABASES  # noqa: E402
 
 ON_POSTGRES = DATABASES["default"]["ENGINE"].endswith("postgresql")
 if not ON_POSTGRES:
@@ -43,4 +43,3 @@ if not ON_POSTGRES:
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_AUTOREFRESH = True
-MIDDLEWARE = [*MIDDLEWARE]

@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -31,11 +31,6 @@ def new_order_number() -> str:
     return f"{timezone.localdate():%Y%m%d}{secrets.randbelow(10**14):014d}"
 
 
-class OrderQuerySet(models.QuerySet["Order"]):
-    def unpaid_of(self, user_id: int) -> Self:
-        return self.filter(user_id=user_id, status=OrderStatus.UNPAID)
-
-
 class Order(HasStatus):
     """One purchase by one buyer. Its lines and total never change; only ``lifecycle`` writes its status."""
 
@@ -56,8 +51,6 @@ class Order(HasStatus):
     created_at = models.DateTimeField(_("created at"))
     expires_at = models.DateTimeField(_("expires at"))
     paid_at = models.DateTimeField(_("paid at"), null=True, blank=True)
-
-    objects = OrderQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("order")
