@@ -43,6 +43,7 @@ def add_rules(add: Callable[..., argparse.Action], default: Config) -> None:
     add("--triggers", type=triggers, default=default.triggers, metavar="NAME,...", help="events that notify")
     add("--refund-window", type=float, default=default.refund_window, metavar="SECONDS", help="then TRADE_FINISHED")
     add("--seller-balance", default=default.seller_balance, metavar="YUAN", help="limit of all refunds together")
+    add("--bill-at-once", action="store_true", help="a bill can be had before 09:00 of the next day")
     add("--seed", type=int, default=default.seed, help="the same made-up numbers each time, for a new book")
 
 

@@ -17,6 +17,7 @@ from .config import Config
 from .console import Console
 from .control_api import ControlApi
 from .controls import Controls
+from .downloads import Downloads
 from .gateway import Gateway
 from .pages import HERE, Pages
 from .sender import Post
@@ -33,6 +34,7 @@ def create_app(config: Config, post: Post | None = None) -> Starlette:
     pages = Pages(config)
     routes = [
         Route("/gateway.do", Gateway(simulator, pages).answer, methods=["GET", "POST"]),
+        *Downloads(simulator).routes(),
         *Cashier(simulator, pages).routes(),
         *Console(simulator, pages).routes(),
         *Controls(simulator, pages).routes(),

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_trade ON events (out_trade_no, seq);
 CREATE INDEX IF NOT EXISTS events_notify ON events (notify_id, seq);
 CREATE INDEX IF NOT EXISTS events_kind ON events (kind, seq);
+CREATE INDEX IF NOT EXISTS events_money ON events (at, seq) WHERE amount_fen != 0;
 CREATE TRIGGER IF NOT EXISTS events_are_never_changed BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'the book is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS events_are_never_removed BEFORE DELETE ON events

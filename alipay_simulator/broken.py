@@ -1,4 +1,4 @@
-"""How a spoilt reply leaves over HTTP: not at all, byte by byte, or without end. Some at a time, and none blocks."""
+"""How a spoilt reply leaves over HTTP: not at all, in half, byte by byte, or without end. None of them blocks."""
 
 import asyncio
 import contextlib
@@ -32,22 +32,29 @@ class Places:
 def broken_response(reply: Reply, places: Places) -> Response:
     """The response to a spoilt reply."""
     if reply.held is not None:
-        return SilentResponse(reply.held, places)
+        return SilentResponse(reply, reply.held, places)
     if reply.drip is None and not reply.padding:
         return Response(reply.body, reply.status, media_type=reply.media_type)
     return SlowResponse(reply, places)
 
 
 class SilentResponse(Response):
-    """Says nothing for a while and then breaks the connection off, or earlier if the client does."""
+    """Says nothing for a while, or no more after a beginning, and then breaks the connection off; earlier if the
+    client does.
+    """
 
-    def __init__(self, seconds: float, places: Places) -> None:
-        super().__init__()
+    def __init__(self, reply: Reply, seconds: float, places: Places) -> None:
+        super().__init__(media_type=reply.media_type)
+        del self.headers["content-length"]  # a beginning does not say how much should follow
+        self.beginning = reply.body
         self.seconds = seconds
         self.places = places
 
-    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         with self.places.one() as free, contextlib.suppress(TimeoutError):
+            if free and self.beginning:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": self.beginning, "more_body": True})
             async with asyncio.timeout(self.seconds if free else 0):
                 while (await receive())["type"] != "http.disconnect":
                     pass

@@ -44,6 +44,9 @@ class Config:
     triggers: frozenset[str] = TRIGGERS_ON  # trade_closed is UNCONFIRMED for page.pay
     refund_window: float = 365 * DAY  # three months in older documents; 0: a contract without refunds
     seller_balance: str | None = None  # yuan that the seller can refund; None: no limit
+    bill_at_once: bool = False  # a bill can be had before its day is over; Alipay: at 09:00 of the next
+    bill_codes: str = "wire"  # how a bill is refused: "wire" as in the field, "listed" as in the documents
+    bill_quotes: bool = False  # a text with a comma in it is quoted; UNCONFIRMED at Alipay
     frozen_at: float | None = None  # epoch seconds: time stands still there and only `advance` moves it
     seed: int | None = None  # the same made-up numbers each time, for a book that is new or reset
     in_memory: bool = False  # the book is lost with the process

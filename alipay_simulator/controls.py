@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,7 +12,7 @@ from starlette.routing import Route
 from .config import TRIGGERS
 from .control_api import is_local
 from .errors import BusinessError
-from .faults import ANY, NOTIFY, NUMBERS, kinds_of
+from .faults import ANY, BILL, NOTIFY, NUMBERS, kinds_of
 from .incoming import Params, read_form
 from .methods import METHODS
 from .money import parse_yuan
@@ -55,6 +56,8 @@ class Controls:
             Route(f"{PLACE}/triggers", self.triggers, methods=["POST"]),
             Route(f"{PLACE}/limits", self.limits, methods=["POST"]),
             Route(f"{PLACE}/trade", self.trade, methods=["POST"]),
+            Route(f"{PLACE}/bill", self.bill, methods=["GET"]),
+            Route(f"{PLACE}/bill", self.bill_rules, methods=["POST"]),
             Route(f"{PLACE}/reset", self.reset, methods=["POST"]),
         ]
 
@@ -106,6 +109,22 @@ class Controls:
         else:
             raise ValueError("no such action")
 
+    async def bill(self, request: Request) -> Response:
+        """Send the browser to a bill as the merchant would get it, but on the same day already."""
+        form = dict(request.query_params)
+        try:
+            url = self.simulator.bills.url(form.get("bill_type"), form.get("bill_date"), early=True)
+        except BusinessError as error:
+            return self.page(request, form, 409, error.sub_code, error.reason)
+        return RedirectResponse(urlsplit(url)._replace(scheme="", netloc="").geturl(), 303)
+
+    @form_action
+    def bill_rules(self, form: Params) -> None:
+        """A box that is not ticked is off."""
+        codes = "listed" if "bill_listed" in form else "wire"
+        ticks = {name: name in form for name in ("bill_at_once", "bill_quotes")}
+        self.simulator.rules.change({**ticks, "bill_codes": codes})
+
     async def reset(self, request: Request) -> Response:
         """Empty the book; only for a browser on this machine."""
         if not is_local(request):
@@ -122,7 +141,7 @@ class Controls:
             form=form,
             code=code,
             problem=problem,
-            kinds={target: kinds_of(target) for target in (ANY, NOTIFY, *METHODS)},
+            kinds={target: kinds_of(target) for target in (ANY, NOTIFY, BILL, *METHODS)},
             faults=self.simulator.faults.waiting(),
             rules=self.simulator.rules.as_json(),
             clock=self.simulator.clock,

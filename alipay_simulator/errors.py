@@ -44,6 +44,11 @@ REASONS = {
     "ACQ.DISCORDANT_REPEAT_REQUEST": "不一致的请求",
     "ACQ.REASON_TRADE_BEEN_FREEZEN": "请求退款的交易被冻结",
     "ACQ.SELLER_BALANCE_NOT_ENOUGH": "卖家余额不足",
+    "isp.bill_not_exist": "账单不存在",
+    "BILL_NOT_EXIST": "账单不存在",
+    "isv.invalid_arguments": "入参不合法",
+    "INVAILID_ARGUMENTS": "入参不合法",
+    "TYPE_NOT_SUPPORTED": "不支持的账单类型",
     "ACQ.SYSTEM_ERROR": "系统错误",
     "isp.unknow-error": "系统繁忙",
 }
@@ -77,7 +82,7 @@ class GatewayError(Exception):
 
 
 class BusinessError(GatewayError):
-    """A signed 40004 with an ACQ sub_code; `extra` are fields that Alipay sends along with it."""
+    """A signed 40004 with the sub_code of a business; `extra` are fields that Alipay sends along with it."""
 
     def __init__(self, sub_code: str, detail: str = "", **extra: str) -> None:
         super().__init__("40004", sub_code, detail)

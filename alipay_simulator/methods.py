@@ -89,6 +89,12 @@ def cancel(_simulator: Simulator, _call: Call) -> Body:
     raise BusinessError("ACQ.CANCEL_NOT_ALLOWED")
 
 
+def bill_url(simulator: Simulator, call: Call) -> Body:
+    """alipay.data.dataservice.bill.downloadurl.query (protocol 5.6): where a day's bill can be had for 30 seconds."""
+    url = simulator.bills.url(call.biz.get("bill_type"), call.biz.get("bill_date"))
+    return {"code": "10000", "msg": "Success", "bill_download_url": url}
+
+
 PAGE_PAY = "alipay.trade.page.pay"
 METHODS: dict[str, Method] = {
     PAGE_PAY: page_pay,
@@ -97,4 +103,5 @@ METHODS: dict[str, Method] = {
     "alipay.trade.cancel": cancel,
     "alipay.trade.refund": refund,
     "alipay.trade.fastpay.refund.query": refund_query,
+    "alipay.data.dataservice.bill.downloadurl.query": bill_url,
 }

@@ -20,5 +20,5 @@ def parse_yuan(text: object) -> int:
 
 
 def yuan(fen: int) -> str:
-    """Return "117.00" for 11700; fen are never negative on the wire."""
-    return f"{fen // 100}.{fen % 100:02d}"
+    """Return "117.00" for 11700, "-17.00" for -1700; only a bill has amounts below zero."""
+    return f"{'-' * (fen < 0)}{abs(fen) // 100}.{abs(fen) % 100:02d}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import IO
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -21,8 +22,8 @@ MAINTENANCE = "<!doctype html><html><head><title>系统维护中</title></head><
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply. `held` seconds of silence and then no answer at all; `drip` seconds between bytes; `padding` bytes
-    of x after `body`, before `tail`.
+    """One reply. `held` seconds of silence, after the body if there is one, and then no more; `drip` seconds between
+    bytes; `padding` bytes of x after `body`, before `tail`; or the first `size` bytes of `file`, which is then closed.
     """
 
     body: bytes = b""
@@ -32,6 +33,8 @@ class Reply:
     drip: float | None = None
     padding: int = 0
     tail: bytes = b""
+    file: IO[bytes] | None = None
+    size: int = 0
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes in pieces of at most a mebibyte."""
@@ -39,6 +42,10 @@ class Reply:
         for done in range(0, self.padding, MEBIBYTE):
             yield b"x" * min(MEBIBYTE, self.padding - done)
         yield self.tail
+        if self.file:
+            with self.file:
+                for done in range(0, self.size, MEBIBYTE):
+                    yield self.file.read(min(MEBIBYTE, self.size - done))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from .bills import Bills
 from .book import Book, open_clock
 from .config import Config
 from .deliveries import Deliveries, Outgoing, answered, failed
-from .desk import Desk, Handled
+from .desk import Desk
 from .endings import Endings
 from .errors import GatewayError
 from .faults import Fault, Faults
@@ -25,6 +26,7 @@ from .messages import return_address
 from .methods import METHODS
 from .notify import NotifyQueue
 from .refunds import Refund, Refunds
+from .replies import Reply
 from .rules import Rules
 from .sender import NotifySender, Post
 from .trade import Trade
@@ -36,7 +38,7 @@ AT_ONCE = 1000
 
 
 class BadStatus(ConnectionError):
-    """A gateway call was answered with another HTTP status than 200."""
+    """A gateway call or a download was answered with another HTTP status than 200."""
 
 
 class Simulator:
@@ -56,6 +58,7 @@ class Simulator:
         self.trades = Trades(self.book, self.clock, self.notifies, self.endings, self.ids)
         self.refunds = Refunds(self.book, self.clock, self.notifies, self.rules, self.ids)
         self.deliveries = Deliveries(self.book, self.clock, config, self.key, self.faults)
+        self.bills = Bills(self.book, self.clock, config, self.rules, self.faults, self.key)
         self.desk = Desk(self)
         self.sender = NotifySender(self.deliveries, config, post)
         self.notifies.wake = self.sender.wake
@@ -89,14 +92,21 @@ class Simulator:
         Where a fault holds the connection TimeoutError is raised, where it spoils the status BadStatus: both are
         OSError, as they are with urllib.
         """
-        return self._raw(self.desk.handle(list(params.items()), "CALL"))
+        return self._raw(self.desk.handle(list(params.items()), "CALL").reply)
+
+    def download(self, url: str) -> bytes:
+        """Follow a `bill_download_url`: the zip, or the page that its time is over. OSError as in `gateway_call`.
+
+        A download that stalls is a TimeoutError too.
+        """
+        return self._raw(self.bills.download(dict(parse_qsl(urlsplit(url).query))))
 
     def open_cashier(self, pay_url: str) -> str:
         """Open a pay URL (or its query alone) and return the payOrderId; GatewayError when it is refused."""
         query = urlsplit(pay_url).query or pay_url
         handled = self.desk.handle(parse_qsl(query, keep_blank_values=True), "CALL")
         if handled.broken:
-            self._raw(handled)
+            self._raw(handled.reply)
         if handled.outcome.to is None:
             body = handled.outcome.body
             raise GatewayError(body["code"], body["sub_code"])
@@ -164,9 +174,9 @@ class Simulator:
         self.deliveries.settle(one, failed("no answer") if status is None else answered(status, body))
 
     @staticmethod
-    def _raw(handled: Handled) -> bytes:
-        if handled.reply.held is not None:
+    def _raw(reply: Reply) -> bytes:
+        if reply.held is not None:
             raise TimeoutError("the connection was held")
-        if handled.reply.status != 200:
-            raise BadStatus(f"HTTP {handled.reply.status}")
-        return b"".join(handled.reply.chunks())
+        if reply.status != 200:
+            raise BadStatus(f"HTTP {reply.status}")
+        return b"".join(reply.chunks())

@@ -79,6 +79,7 @@ INSTALLED_APPS = [
     "corsheaders",
     "strawberry_django",
     "backend.limits",
+    "backend.events",
     "backend.accounts",
     "backend.courses",
     "backend.orders",
@@ -208,6 +209,19 @@ PAYMENT_PROVIDERS: dict[str, dict[str, Any]] = {
         },
     }
 }
+
+# --- Work in the background, and what other systems are told ----------------------------------------------------------
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+if CELERY_BROKER_URL and urlsplit(CELERY_BROKER_URL).scheme not in ("amqp", "amqps", "redis", "rediss"):
+    raise ImproperlyConfigured("CELERY_BROKER_URL must begin with amqp:// (RabbitMQ) or redis://")
+JOB_LEASE_SECONDS = positive("JOB_LEASE_SECONDS", 90)
+JOB_THREADS = positive("JOB_THREADS", 4)
+
+EVENT_URLS = comma_list("EVENT_URLS", [])
+EVENT_SECRETS = comma_list("EVENT_SECRET", [])  # several while one is being changed
+
+BILL_FOREIGN_ORDERS = one_of("BILL_FOREIGN_ORDERS", "report", "report", "ignore")
 
 # --- The web edge ----------------------------------------------------------------------------------------------------
 

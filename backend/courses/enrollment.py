@@ -34,15 +34,16 @@ def open_access(*, user_id: int, line_ids: Mapping[int, int], at: datetime) -> s
     return set(insert_new(rows, returning="course"))
 
 
-def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -> int:
-    """Close the enrolments that an order's lines opened: all, or those of these courses. Returns how many."""
+def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -> list[int]:
+    """Close the enrolments that an order's lines opened: all, or those of these courses. Returns their courses' ids."""
     rows = Enrollment.objects.open().filter(line__order_id=order_id)
     if course_ids is not None:
         rows = rows.filter(course_id__in=course_ids)
-    found = list(rows.values_list("pk", flat=True))
+    found = dict(rows.values_list("pk", "course_id"))
     # Never before it was opened: two machines' clocks differ, and money that went back must close the course.
     closed_at = Greatest(Value(at, output_field=DateTimeField()), F("opened_at"))
-    return Enrollment.objects.filter(pk__in=found, closed_at=None).update(closed_at=closed_at)
+    Enrollment.objects.filter(pk__in=found, closed_at=None).update(closed_at=closed_at)
+    return list(found.values())
 
 
 def owned_course_ids(*, user_id: int, course_ids: list[int]) -> list[int]:

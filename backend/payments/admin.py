@@ -3,36 +3,22 @@
 The order's page gets its payments and refunds here, orders know of none.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
-from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
+from django.utils.translation import gettext as translated  # of texts that are marked where they are written
 from django.utils.translation import gettext_lazy as _
 
 from backend.admin import OpenFilter, ReadOnlyAdmin, ReadOnlyInline, yuan
 from backend.orders.admin import OrderAdmin, OrderEventInline, OrderLineInline
 from backend.orders.models import Order
-from backend.payments.discrepancies import settle
-from backend.payments.models import Discrepancy, Notification, Payment, Refund
-
-FINDINGS: dict[str, str | Promise] = {
-    "money refused": _("money refused"),
-    "refund failed": _("refund failed"),
-}
-"""What the machine finds, as it is stored and as an operator reads it. One that is not here is shown as stored."""
-
-ADVICE: dict[str, str | Promise] = {
-    "Find the trade in Alipay's console: open what was paid for, or refund it there.": _(
-        "Find the trade in Alipay's console: open what was paid for, or refund it there."
-    ),
-    "Refund it in Alipay's console, or open the course and tell the buyer.": _(
-        "Refund it in Alipay's console, or open the course and tell the buyer."
-    ),
-}
+from backend.payments.bills import compare_again
+from backend.payments.discrepancies import KINDS, settle
+from backend.payments.models import Bill, Discrepancy, Notification, Payment, Refund
 
 
 class PaymentInline(ReadOnlyInline):
@@ -153,10 +139,11 @@ class FindingFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(FINDINGS.items())
+        return [(kind.name, translated(kind.name)) for kind in KINDS]
 
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Discrepancy]) -> models.QuerySet[Discrepancy]:
-        return queryset.filter(kind=self.value()) if self.value() in FINDINGS else queryset
+        known = {kind.name for kind in KINDS}
+        return queryset.filter(kind=self.value()) if self.value() in known else queryset
 
 
 class DiscrepancyFilter(OpenFilter):
@@ -180,8 +167,8 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     actions = ("mark_as_settled",)
 
     @admin.display(description=_("kind"), ordering="kind")
-    def finding(self, discrepancy: Discrepancy) -> str | Promise:
-        return FINDINGS.get(discrepancy.kind, discrepancy.kind)
+    def finding(self, discrepancy: Discrepancy) -> str:
+        return translated(discrepancy.kind)
 
     @admin.display(description=_("detail"), ordering="out_trade_no")
     def particulars(self, discrepancy: Discrepancy) -> str:
@@ -191,8 +178,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what to do"))
     def advice(self, discrepancy: Discrepancy) -> str:
-        words = ADVICE.get(discrepancy.what_to_do, discrepancy.what_to_do)
-        return format_html('<div style="min-width: 12em">{}</div>', words)
+        return format_html('<div style="min-width: 12em">{}</div>', translated(discrepancy.what_to_do))
 
     def has_settle_permission(self, request: HttpRequest) -> bool:
         """Whoever was given Django's own right to change these; the pages themselves change nothing."""
@@ -232,3 +218,57 @@ class NotificationAdmin(ReadOnlyAdmin):
     def message(self, notification: Notification) -> str:
         """As it came, in one line that wraps anywhere: its values are longer than the page."""
         return format_html('<div style="overflow-wrap: anywhere">{}</div>', notification.body)
+
+
+@admin.register(Bill)
+class BillAdmin(ReadOnlyAdmin):
+    list_display = ("day", "provider", "status", "matched", "repaired", "to_look_at", "compared_at", "outcome")
+    list_filter = ("status",)
+    date_hierarchy = "day"
+    ordering = ("-day",)
+    fields = (
+        ("day", "provider"),
+        ("status", "outcome"),
+        ("compared_at", "times_tried", "next_try_at"),
+        "sums",
+        "counts",
+        "listed",
+    )
+    readonly_fields = ("sums", "counts", "listed")
+    actions = ("compare_once_more",)
+
+    @admin.display(description=_("matched"))
+    def matched(self, bill: Bill) -> int | None:
+        return cast("int | None", bill.summary.get("matched"))
+
+    @admin.display(description=_("repaired"))
+    def repaired(self, bill: Bill) -> int | None:
+        return cast("int | None", bill.summary.get("repaired"))
+
+    @admin.display(description=_("to look at"))
+    def to_look_at(self, bill: Bill) -> int | None:
+        return sum(bill.summary["found"].values()) - bill.summary["repaired"] if bill.summary else None
+
+    @admin.display(description=_("sums"))
+    def sums(self, bill: Bill) -> str:
+        return ", ".join(f"{translated(name)} ¥{amount}" for name, amount in bill.summary.get("amounts", {}).items())
+
+    @admin.display(description=_("against our books"))
+    def counts(self, bill: Bill) -> str:
+        found = [(name, count) for name, count in bill.summary.get("found", {}).items() if count]
+        return format_html_join("", "<div>{}: {}</div>", [(translated(name), count) for name, count in found])
+
+    @admin.display(description=_("to look at"))
+    def listed(self, bill: Bill) -> str:
+        rows = bill.summary.get("findings", ())
+        said = [(translated(row["kind"]), row["outTradeNo"], row["detail"]) for row in rows]
+        return format_html_join("", '<div style="overflow-wrap: anywhere">{}: {} {}</div>', said)
+
+    def has_compare_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.change_bill")
+
+    @admin.action(description=_("Compare once more"), permissions=["compare"])
+    def compare_once_more(self, request: HttpRequest, queryset: models.QuerySet[Bill]) -> None:
+        for bill in queryset:
+            compare_again(bill)
+        self.message_user(request, gettext("Compared soon: {count}.").format(count=len(queryset)), messages.SUCCESS)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from backend.broker import nudge
 from backend.courses.enrollment import owned_course_ids
 from backend.errors import AlreadyOwned, InvalidInput, OrderNotCancellable, OrderNotFound, OrderNotPayable
 from backend.orders.lifecycle import mark_cancelled, record
@@ -115,6 +116,7 @@ def cancel_order(*, user_id: int, number: str) -> Order:
         elif payment.status == PaymentStatus.CLOSED:
             Payment.objects.filter(pk=payment.pk).update(next_query_at=None)
     mark_cancelled(order, now=now)
+    nudge("payments")
     return order
 
 

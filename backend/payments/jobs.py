@@ -1,79 +1,36 @@
-"""Work in the background: sweeps over rows that are due.
+"""The shop's work in the background: what is looked at, and how often."""
 
-The row is the truth: ``next_query_at`` and ``next_try_at`` say what is due. A sweep claims a batch by moving its due
-times one lease ahead (skipping what others hold, and by compare-and-set, so that two sweepers never share a row), works
-outside any transaction, and the work writes the next due time. A worker that dies loses nothing: its rows come due
-again when the lease lapses. Every step may be repeated.
-"""
-
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from backend.events.delivery import DELIVERIES
+from backend.payments.bills import announce, try_bill
 from backend.payments.discrepancies import close_resolved
-from backend.payments.models import Payment, Refund
+from backend.payments.models import Bill, Payment, Refund
+from backend.payments.pruning import prune
 from backend.payments.refunding import try_refund
 from backend.payments.watch import look_after
-
-logger = logging.getLogger("coursepay.jobs")
-
-BATCH = 20
-LEASE = timedelta(seconds=90)
-"""Longer than the provider calls of one row: a query, a close and a query again, of ten seconds at most each."""
+from backend.sweeps import Chore, Sweep
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """Which rows are due, by which column, and what is done with each of them."""
-
-    name: str
-    due: str
-    rows: Callable[[datetime], QuerySet[Any]]
-    work: Callable[[int], None]
+def due_payments(now: datetime) -> QuerySet[Any]:
+    return Payment.objects.filter(next_query_at__lte=now)
 
 
-SWEEPS = (
-    Sweep("payments", "next_query_at", lambda now: Payment.objects.filter(next_query_at__lte=now), look_after),
-    Sweep("refunds", "next_try_at", lambda now: Refund.objects.due(now), try_refund),
-)
+PAYMENTS = Sweep("payments", "next_query_at", due_payments, look_after)
+REFUNDS = Sweep("refunds", "next_try_at", Refund.objects.due, try_refund)
+BILLS = Sweep("bills", "next_try_at", Bill.objects.due, try_bill, prepare=announce, every=60)
+RESOLVED = Chore("resolved", close_resolved, every=30)
+PRUNE = Chore("prune", prune, every=3600)
 
-
-def run_due(sweep: Sweep, *, batch: int = BATCH) -> int:
-    """Work through one batch of what is due now; how many rows. A row that fails is logged and comes due again."""
-    claimed = claim(sweep, batch)
-    for pk in claimed:
-        try:
-            sweep.work(pk)
-        except Exception:
-            logger.exception("sweep %s: row %s failed; it comes due again when its lease lapses", sweep.name, pk)
-    return len(claimed)
-
-
-def claim(sweep: Sweep, batch: int) -> list[int]:
-    """Take rows for this worker alone, until the lease lapses."""
-    now = timezone.now()
-    with transaction.atomic():
-        due = sweep.rows(now).order_by(sweep.due).values_list("pk", sweep.due)
-        if connection.features.has_select_for_update_skip_locked:
-            due = due.select_for_update(skip_locked=True, no_key=True)
-        return [pk for pk, seen in due[:batch] if lease(sweep, pk, seen, now + LEASE)]
-
-
-def lease(sweep: Sweep, pk: int, seen: datetime, until: datetime) -> bool:
-    """Compare and set: whoever moves the due time that both saw has the row."""
-    rows = sweep.rows(seen).filter(**{"pk": pk, sweep.due: seen})
-    return rows.update(**{sweep.due: until}) == 1
+JOBS: tuple[Sweep | Chore, ...] = (PAYMENTS, REFUNDS, DELIVERIES, BILLS, RESOLVED, PRUNE)
 
 
 def run_everything_due() -> int:
-    """Every sweep over everything that is due now, until nothing is; how many rows."""
-    total = close_resolved()
-    while done := sum(run_due(sweep) for sweep in SWEEPS):
+    """Every job over everything that is due now, until nothing is; how many rows."""
+    total = 0
+    while done := sum(job.run() for job in JOBS):
         total += done
     return total

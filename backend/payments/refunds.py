@@ -8,17 +8,18 @@ way is reserved on the payment, whose CHECK keeps the sum within what was paid.
 import secrets
 from datetime import datetime
 
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
+from backend.broker import nudge
 from backend.errors import IdempotencyKeyReused, InvalidInput, NothingToRefund, OrderNotFound, RefundTooLarge
 from backend.money import format_yuan
-from backend.orders.lifecycle import end_access, record
+from backend.orders.lifecycle import mark_refunded, record
 from backend.orders.models import Order
 from backend.orders.placement import is_key, is_plain_text
-from backend.payments.discrepancies import open_discrepancy
+from backend.payments.discrepancies import REFUND_FAILED, open_discrepancy
 from backend.payments.locks import lock_order, lock_payments, lock_refund
-from backend.payments.models import Payment, PaymentStatus, Refund, RefundCause, RefundStatus
+from backend.payments.models import BilledRefund, Payment, PaymentStatus, Refund, RefundCause, RefundStatus
 from backend.transactions import in_transaction
 
 MAX_REASON = 200
@@ -94,6 +95,7 @@ def _store(refund: Refund, payment: Payment, now: datetime) -> Refund:
     refund.save(force_insert=True)
     _change(payment, refunding_fen=refund.amount_fen)
     record(payment.order, "refund.requested", at=now, detail=_detail(refund))
+    nudge("refunds")
     return refund
 
 
@@ -115,13 +117,10 @@ def _succeed(refund: Refund, now: datetime) -> None:
 
 
 def _after_money_left(order: Order, close_course_ids: list[int], now: datetime) -> None:
-    """Access ends when nothing of the order's money is kept; a partial refund ends what it names."""
-    kept = sum(payment.held_fen for payment in order.payments.all())
-    if kept == 0:
-        end_access(order, course_ids=None, now=now)
-    elif close_course_ids:
-        end_access(order, course_ids=close_course_ids, now=now)
-    record(order, "order.refunded", at=now, detail=f"{format_yuan(kept)} kept")
+    payments = list(order.payments.all())
+    received = sum(payment.amount_fen for payment in payments if payment.status == PaymentStatus.PAID)
+    kept = sum(payment.held_fen for payment in payments)
+    mark_refunded(order, received_fen=received, kept_fen=kept, close_course_ids=close_course_ids, now=now)
 
 
 @in_transaction
@@ -137,11 +136,10 @@ def fail(refund_id: int, *, code: str, message: str) -> None:
     record(refund.order, "refund.failed", at=now, detail=f"{_detail(refund)} {code}")
     if refund.cause != RefundCause.STAFF:
         open_discrepancy(
+            REFUND_FAILED,
             key=f"refund-failed:{refund.out_request_no}",
-            kind="refund failed",
             out_trade_no=refund.payment.out_trade_no,
             detail=f"{_detail(refund)}: {code} {message}",
-            what_to_do="Refund it in Alipay's console, or open the course and tell the buyer.",
         )
     reconcile_reported(refund.payment, now=now)
 
@@ -162,13 +160,32 @@ def take_in_report(payment: Payment, *, reported_fen: int, out_request_no: str |
     return news or ours is not None
 
 
+def take_in_refund(payment: Payment, out_request_no: str, *, amount_fen: int, now: datetime) -> bool:
+    """One refund that the provider confirms by its number: ours, or made there. Whether it was new.
+
+    The caller holds the locks.
+    """
+    ours = payment.refunds.filter(out_request_no=out_request_no).first()
+    if ours is None or ours.status == RefundStatus.FAILED:  # one that was refused here, and yet happened
+        defaults = {"amount_fen": amount_fen, "found_at": now}
+        return BilledRefund.objects.get_or_create(payment=payment, out_request_no=out_request_no, defaults=defaults)[1]
+    if ours.status != RefundStatus.PENDING or ours.amount_fen != amount_fen:
+        return False
+    ours.order, ours.payment = payment.order, payment
+    _succeed(ours, now)
+    return True
+
+
 def reconcile_reported(payment: Payment, *, now: datetime) -> bool:
     """Book what was refunded at the provider and not by us, once no refund of ours is under way to explain it.
 
     It is one row for each payment, which grows: whatever order the reports come in, the books end alike.
     """
-    unexplained = payment.reported_refund_fen - payment.refunded_fen
-    if payment.refunding_fen or unexplained <= 0 or payment.status != PaymentStatus.PAID:
+    if payment.refunding_fen or payment.status != PaymentStatus.PAID:
+        return False
+    unexplained = max(payment.reported_refund_fen - payment.refunded_fen, _billed_and_not_booked(payment))
+    unexplained = min(unexplained, payment.amount_fen - payment.refunded_fen)
+    if unexplained <= 0:
         return False
     row, made = Refund.objects.get_or_create(
         out_request_no=f"{payment.out_trade_no}_{RefundCause.PROVIDER}",
@@ -189,6 +206,15 @@ def reconcile_reported(payment: Payment, *, now: datetime) -> bool:
     record(payment.order, "refund.succeeded", at=now, detail=f"{format_yuan(unexplained)} at the provider")
     _after_money_left(payment.order, [], now)
     return True
+
+
+def _billed_and_not_booked(payment: Payment) -> int:
+    """What the refunds that we know by the provider's own numbers come to, beyond what is booked as made there."""
+    billed = payment.billed_refunds.aggregate(fen=Sum("amount_fen"))["fen"] or 0
+    if not billed:
+        return 0
+    booked = payment.refunds.filter(cause=RefundCause.PROVIDER).aggregate(fen=Sum("amount_fen"))["fen"] or 0
+    return int(billed - booked)
 
 
 def _change(payment: Payment, *, refunding_fen: int = 0, refunded_fen: int = 0) -> None:

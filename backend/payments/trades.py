@@ -19,11 +19,11 @@ from django.utils import timezone
 from backend.money import format_yuan
 from backend.orders.lifecycle import mark_paid, record
 from backend.orders.models import Order, OrderStatus
-from backend.payments.discrepancies import MONEY_REFUSED, UNKNOWN_ORDER, open_discrepancy
+from backend.payments.discrepancies import MONEY_REFUSED, NOT_OURS, open_discrepancy
 from backend.payments.locks import lock_payment
 from backend.payments.models import Payment, PaymentStatus, RefundCause
 from backend.payments.providers.base import Trade, TradeState
-from backend.payments.refunds import give_back, reconcile_reported, take_in_report
+from backend.payments.refunds import give_back, reconcile_reported, take_in_refund, take_in_report
 from backend.status import MoveRefused
 from backend.transactions import in_transaction
 
@@ -75,11 +75,10 @@ def _apply_or_refuse(trade: Trade, together_with: Callable[[Effect], None]) -> E
 def money_refused(trade: Trade, reason: str) -> None:
     """Tell people of money that is genuine and cannot be applied; once for each trade."""
     open_discrepancy(
+        MONEY_REFUSED,
         key=f"money-refused:{trade.out_trade_no}:{trade.trade_no}",
-        kind=MONEY_REFUSED,
         out_trade_no=trade.out_trade_no,
         detail=f"{reason} (trade {trade.trade_no}, {format_yuan(trade.amount_fen)})",
-        what_to_do="Find the trade in Alipay's console: open what was paid for, or refund it there.",
     )
 
 
@@ -93,7 +92,7 @@ def _apply(trade: Trade, together_with: Callable[[Effect], None]) -> Effect:
 def _take_in(trade: Trade) -> Effect:
     payment = lock_payment(trade.out_trade_no)
     if payment is None or payment.provider != trade.provider:
-        raise TradeRefused(UNKNOWN_ORDER)
+        raise TradeRefused(NOT_OURS)
     if trade.amount_fen != payment.amount_fen:
         raise TradeRefused(f"wrong amount: {trade.amount_fen} fen, not {payment.amount_fen}")
     now = timezone.now()
@@ -161,7 +160,11 @@ def _reported_refund(payment: Payment, trade: Trade, now: datetime) -> bool:
     reported = trade.refunded_fen
     if trade.state == TradeState.CLOSED:
         reported = payment.amount_fen  # closed after payment: all of it went back
-    if reported is None:
+    number, amount_fen, news = trade.refund_request_no, trade.refund_amount_fen, False
+    if reported is None and amount_fen is None:
         return False
-    news = take_in_report(payment, reported_fen=reported, out_request_no=trade.refund_request_no, now=now)
+    if number is not None and amount_fen is not None:
+        news = take_in_refund(payment, number, amount_fen=amount_fen, now=now)
+    if reported is not None:
+        news |= take_in_report(payment, reported_fen=reported, out_request_no=number, now=now)
     return reconcile_reported(payment, now=now) or news

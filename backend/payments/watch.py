@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from backend.broker import nudge
 from backend.orders.lifecycle import mark_timed_out, record
 from backend.orders.models import Order, OrderStatus
 from backend.payments.locks import lock_order, lock_payments
@@ -136,7 +137,8 @@ def ask_soon(order: Order, payment: Payment | None) -> None:
     if payment is not None and not may_ask_soon(payment, now):
         return
     waiting = Payment.objects.filter(order_id=order.pk, status=PaymentStatus.OPEN, next_query_at__gt=now)
-    waiting.exclude(asked_at__gt=now - MOST_OFTEN).update(next_query_at=now, asked_at=now)
+    if waiting.exclude(asked_at__gt=now - MOST_OFTEN).update(next_query_at=now, asked_at=now):
+        nudge("payments")
 
 
 def may_ask_soon(payment: Payment, now: datetime) -> bool:

@@ -150,7 +150,7 @@ def test_a_page_of_courses_without_a_token(anonymous, courses):
 def test_a_paid_notify(alipay, payment):
     """The inbox, the lock, payment, order, its lines, access, history, the verdict."""
     body = alipay.paid_notify(payment)
-    with statements(8):
+    with statements(9):
         assert post_notify(body).content == b"success"
     assert Order.objects.get().status == "PAID"
 

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from backend.accounts.models import User
 from backend.courses.models import Course, Enrollment
+from backend.events.models import Delivery, Event
 from backend.money import MAX_FEN
 from backend.orders.models import IdempotencyKey, Order, OrderLine
-from backend.payments.models import Notification, Payment, Refund
+from backend.payments.models import Bill, BilledRefund, Notification, Payment, Refund
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +117,25 @@ def refund(world: World, **changes: Any) -> Row:
     return Row(Refund, **{**fields, **changes})
 
 
+def bill(world: World, **changes: Any) -> Row:
+    return Row(Bill, **{"provider": "alipay", "day": NOW.date(), "since": NOW, "next_try_at": NOW, **changes})
+
+
+def billed_refund(world: World, **changes: Any) -> Row:
+    paid = paid_payment(world).save()
+    return Row(BilledRefund, **{"payment": paid, "out_request_no": "r", "amount_fen": 1, "found_at": NOW, **changes})
+
+
+def event(world: World, **changes: Any) -> Row:
+    return Row(Event, **{"name": "order.paid", "order_number": "1", "body": "{}", "created_at": NOW, **changes})
+
+
+def delivery(world: World, **changes: Any) -> Row:
+    told = Event.objects.first() or event(world).save()
+    fields = {"event": told, "url": "https://lms.example/", "since": NOW, "next_try_at": NOW}
+    return Row(Delivery, **{**fields, **changes})
+
+
 CHECKS: list[tuple[str, Callable[[World], Row], dict[str, Any]]] = [
     ("course_price_in_range", course, {"price_fen": -1}),
     ("course_price_in_range", course, {"price_fen": MAX_FEN + 1}),
@@ -155,6 +175,14 @@ CHECKS: list[tuple[str, Callable[[World], Row], dict[str, Any]]] = [
     ("notification_verdict_known", notification, {"verdict": "MAYBE"}),
     ("notification_applied_was_verified", applied, {"verified": False}),
     ("notification_applied_was_verified", applied, {"handled_at": None}),
+    ("bill_status_known", bill, {"status": "MAYBE"}),
+    ("bill_waiting_has_its_next_try", bill, {"next_try_at": None}),
+    ("billed_refund_amount_in_range", billed_refund, {"amount_fen": 0}),
+    ("billed_refund_amount_in_range", billed_refund, {"amount_fen": MAX_FEN + 1}),
+    ("delivery_status_known", delivery, {"status": "MAYBE", "next_try_at": None, "ended_at": NOW}),
+    ("delivery_pending_has_its_next_try", delivery, {"next_try_at": None}),
+    ("delivery_pending_has_its_next_try", delivery, {"ended_at": NOW}),
+    ("delivery_pending_has_its_next_try", delivery, {"status": "DELIVERED", "ended_at": NOW}),
 ]
 
 
@@ -193,6 +221,10 @@ UNIQUES: list[tuple[str, str, Callable[[World], Row], Callable[[World], dict[str
     ("a_refund_key_once_per_order", "idempotency_key", refund, lambda w: {"out_request_no": "s"}),
     ("payments_refund_out_request_no", "out_request_no", refund, lambda w: {"idempotency_key": "l"}),
     ("payments_notification_body_sha256", "body_sha256", notification, lambda w: {"sender": "192.0.2.1"}),
+    ("one_bill_a_day", "day", bill, lambda w: {"status": "DONE"}),
+    ("a_billed_refund_once", "out_request_no", billed_refund, lambda w: {"amount_fen": 2}),
+    ("events_event_key", "key", lambda w: event(w, key="evt_1"), lambda w: {"name": "order.cancelled"}),
+    ("an_event_once_per_address", "url", delivery, lambda w: {"times_tried": 1}),
 ]  # fmt: skip
 
 
@@ -248,7 +280,7 @@ def test_every_rule_of_every_model_has_its_case_here():
     """A rule that nobody tried to break may be written wrongly: add its case above."""
     # What later parts of the shop add is tested with them, beside them.
     models_here = [
-        model for app in ("courses", "orders", "payments") for model in apps.get_app_config(app).get_models()
+        model for app in ("courses", "orders", "payments", "events") for model in apps.get_app_config(app).get_models()
     ]
     rules = {rule.name for model in models_here for rule in model._meta.constraints}
     assert rules - {case[0] for case in CHECKS} - {case[0] for case in UNIQUES} == set()

@@ -22,6 +22,7 @@ from alipay_simulator.book import Book
 from backend.accounts.models import User
 from backend.courses.models import Enrollment
 from backend.orders.models import Order
+from backend.payments import jobs
 from backend.payments.models import Discrepancy, Payment, Refund
 from tests.concurrency import sabotage
 from tests.concurrency.child import DeathWish
@@ -34,6 +35,12 @@ LEASE = 91
 MOST_STEPS = 150
 PAIRS = int(os.environ.get("CRASH_PAIRS", "4"))
 NEVER = 10**9
+
+
+@pytest.fixture(autouse=True)
+def money_jobs(monkeypatch):
+    """The jobs that call the provider about one order; deliveries and bills die in tests of their own."""
+    monkeypatch.setattr(jobs, "JOBS", (jobs.PAYMENTS, jobs.REFUNDS))
 
 
 # --- What the jobs have to do -----------------------------------------------------------------------------------------

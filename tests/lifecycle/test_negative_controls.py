@@ -1,5 +1,6 @@
 """Each invariant is fed books in which it is broken, and must say so: an oracle that never turns red sees nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -232,7 +233,7 @@ MISTAKES = {
         ),
     ),
     "closing is not asked about": ("backend.payments.watch.not_there", lambda pk: None),
-    "access outlives the money": ("backend.payments.refunds.end_access", lambda *args, **more: None),
+    "access outlives the money": ("backend.orders.lifecycle.end_access", lambda *args, **more: None),
     "no refund is ever due": ("backend.payments.jobs.try_refund", lambda pk: None),
 }
 
@@ -243,8 +244,7 @@ def test_a_mistake_in_the_shop_is_found_by_one_afternoon(make_world, monkeypatch
     if what == "no refund is ever due":
         from backend.payments import jobs
 
-        sweep = jobs.SWEEPS[1]
-        monkeypatch.setattr(jobs, "SWEEPS", (jobs.SWEEPS[0], type(sweep)(sweep.name, sweep.due, sweep.rows, instead)))
+        monkeypatch.setattr(jobs, "JOBS", (jobs.PAYMENTS, replace(jobs.REFUNDS, work=instead)))
     else:
         monkeypatch.setattr(target, instead)
     world, witness = make_world()

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
@@ -27,6 +27,7 @@ from alipay_simulator.deliveries import Outgoing
 from alipay_simulator.errors import BusinessError, GatewayError
 from alipay_simulator.incoming import parse_biz
 from alipay_simulator.simulator import Simulator
+from backend import sweeps as sweeping
 from backend.accounts.models import User
 from backend.courses.models import Course
 from backend.money import format_yuan
@@ -40,6 +41,7 @@ NOON = datetime(2026, 11, 23, 4, 0, 0, 250_000, tzinfo=UTC)
 """Noon in Beijing and a quarter of a second: an order's time ends on a whole second, not when its creation did."""
 PRICES = (11700, 3900, 1, 250)
 MOST_SWEEPS = 300
+BILL = "alipay.data.dataservice.bill.downloadurl.query"
 QUERY, CLOSE = "alipay.trade.query", "alipay.trade.close"
 REFUND, REFUND_QUERY = "alipay.trade.refund", "alipay.trade.fastpay.refund.query"
 METHODS = (QUERY, CLOSE, REFUND, REFUND_QUERY)
@@ -79,7 +81,7 @@ class Line:
     def __call__(self, url: str, form: str, *, deadline: float) -> bytes:
         params = dict(parse_qsl(form, keep_blank_values=True))
         biz = parse_biz(params["biz_content"])
-        names = (biz["out_trade_no"], biz.get("out_request_no", ""), biz.get("refund_amount", ""))
+        names = (biz.get("out_trade_no", ""), biz.get("out_request_no", ""), biz.get("refund_amount", ""))
         call = Call(params["method"], *names)
         self.calls.append(call)
         return self.around(call, lambda: self.carry_out(params))
@@ -95,8 +97,17 @@ class Line:
             raise ProviderUnavailable("the call failed: too long")
         return raw
 
+    def fetch(self, url: str, file: BinaryIO, **limits: Any) -> int:
+        """In place of ``fetch_file``: what lies at a bill's URL."""
+        try:
+            file.write(self.simulator.download(url))
+        except OSError as error:
+            raise ProviderUnavailable(f"the download failed: {type(error).__name__}") from error
+        return 200
+
     def methods(self) -> list[str]:
-        return [call.method for call in self.calls]
+        """What the shop called, but for the bills, which it asks for by the clock."""
+        return [call.method for call in self.calls if call.method != BILL]
 
 
 class Tracebacks(logging.Handler):
@@ -159,14 +170,14 @@ class World:
 
     def jobs(self) -> int:
         """What ``run_jobs --once`` does; it must come to an end."""
-        sweeps, sweep = itertools.count(), jobs.run_due
+        sweeps, sweep = itertools.count(), sweeping.run_due
 
         def counted(*args: Any, **more: Any) -> int:
             if next(sweeps) >= MOST_SWEEPS:
                 raise AssertionError("the jobs find something due for ever")
             return sweep(*args, **more)
 
-        with patch.object(jobs, "run_due", counted):
+        with patch.object(sweeping, "run_due", counted):
             return jobs.run_everything_due()
 
     # --- The buyer ----------------------------------------------------------------------------------------------------
@@ -385,6 +396,7 @@ def new_world(
         stack.callback(simulator.close)
         stack.enter_context(override_settings(RATE_LIMITS=False, LATE_PAYMENT=late_payment))
         stack.enter_context(patch("backend.payments.providers.alipay.post_form", line))
+        stack.enter_context(patch("backend.payments.providers.alipay_bill.fetch_file", line.fetch))
         clock = stack.enter_context(time_machine.travel(at, tick=False))
         logger = logging.getLogger("coursepay")
         logger.addHandler(tracebacks)

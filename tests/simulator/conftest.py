@@ -259,6 +259,22 @@ def lab(new_lab):
     return new_lab()
 
 
+@pytest.fixture
+def day(lab):
+    """Two purchases and two refunds on one day, a bill that can be had at once."""
+    lab.simulator.rules.change({"bill_at_once": True})
+    session = lab.scan("order_1", body="备注文字")
+    lab.simulator.advance(60)
+    lab.simulator.pay(session)
+    lab.simulator.advance(60)
+    lab.buy("order_2", total="39.05", subject="Vue 课程")
+    lab.simulator.advance(60)
+    lab.refund("order_1", "17.00")
+    lab.simulator.advance(60)
+    lab.simulator.console_refund("order_2", 3905)
+    return lab
+
+
 class Listener:
     """The merchant's notify address: keeps what came, answers what it is told to."""
 

@@ -11,22 +11,22 @@ What shapes this module:
 """
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from backend.money import format_yuan
+from backend.payments.providers import alipay_bill
 from backend.payments.providers.alipay_answer import Node, check_bound, check_success, open_answer
 from backend.payments.providers.alipay_client import SIGN_TYPE, AlipayClient
 from backend.payments.providers.alipay_form import check_content_type, check_fields, check_one_reading, read_form
 from backend.payments.providers.alipay_http import post_form
 from backend.payments.providers.alipay_keys import load_private_key, load_public_keys
+from backend.payments.providers.alipay_options import check_ids, check_urls
 from backend.payments.providers.alipay_refund import found_refund, refund_content, refund_numbers, refunded
 from backend.payments.providers.alipay_refusals import refused_close, refused_refund, refused_refund_query
-from backend.payments.providers.alipay_trades import notified_trade, queried_trade, told_amount
+from backend.payments.providers.alipay_trades import notified_trade, queried_trade, told_amount, trade_number
 from backend.payments.providers.alipay_values import NAME, STATES, beijing_text, clean_subject, is_out_trade_no
 from backend.payments.providers.base import (
     BadSignature,
@@ -43,19 +43,16 @@ from backend.payments.providers.base import (
     ReturnClaim,
     Trade,
 )
+from backend.payments.providers.bill import BillRow
 
 LARGEST_NOTIFY = 16 * 1024
 LARGEST_RETURN = 8 * 1024
-LONGEST_URL = 256
-"""Characters that Alipay takes of a notify or return URL."""
 
 _SIGNED = ("app_id", "seller_id", "sign_type", "sign", "out_trade_no", "trade_no", "total_amount")
 _NOTIFY_FIELDS = ("notify_type", "notify_id", "trade_status", *_SIGNED)
 _NOTIFY_KIND = ("notify_type", "trade_status_sync")
 _RETURN_FIELDS = ("method", *_SIGNED)
 _RETURN_KIND = ("method", "alipay.trade.page.pay.return")
-
-_PLAIN_URL = re.compile(r"[!\"$->@-~]+")
 
 log = logging.getLogger("coursepay.alipay")
 T = TypeVar("T")
@@ -86,8 +83,8 @@ class Alipay(Provider):
 
         Raises ValueError, with a sentence that says the mend, for a key, URL or id that cannot work.
         """
-        _check_ids(app_id=app_id, seller_id=seller_id)
-        _check_urls(gateway_url=gateway_url, notify_url=notify_url, return_url=return_url)
+        check_ids(app_id=app_id, seller_id=seller_id)
+        check_urls(gateway_url=gateway_url, notify_url=notify_url, return_url=return_url)
         key = load_private_key(app_private_key)
         keys = load_public_keys(alipay_public_keys, key)
         self._app_id, self._seller_id, self._clock = app_id, seller_id, clock
@@ -124,7 +121,7 @@ class Alipay(Provider):
         """
         return self._call(
             "alipay.trade.query",
-            {"out_trade_no": out_trade_no},
+            trade_number(out_trade_no),
             deadline,
             lambda node: queried_trade(node, out_trade_no),
         )
@@ -135,7 +132,7 @@ class Alipay(Provider):
         NOT_FOUND is not final: the pay URL can still open the trade until it expires. Raises ProviderRejected, or
         ProviderUnavailable when it may or may not be closed now.
         """
-        biz = {"out_trade_no": out_trade_no}
+        biz = trade_number(out_trade_no)
         try:
             return self._call("alipay.trade.close", biz, deadline, lambda node: CloseResult.CLOSED)
         except ProviderRejected as refusal:
@@ -163,6 +160,17 @@ class Alipay(Provider):
             return self._call(method, biz, deadline, lambda node: found_refund(node, request))
         except ProviderRejected as refusal:
             return refused_refund_query(refusal)
+
+    def bill(
+        self, day: date, *, deadline: float = 600.0, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[BillRow]:
+        """The rows of the day's bill, as the protocol has it. ``progress`` hears bytes of the unpacked table."""
+
+        def new_url(seconds: float) -> str:
+            biz = alipay_bill.bill_content(day)
+            return self._call(alipay_bill.METHOD, biz, seconds, alipay_bill.bill_url, alipay_bill.check_bill)
+
+        return alipay_bill.fetch_rows(new_url, deadline=deadline, progress=progress)
 
     def parse_notification(self, body: bytes, headers: Mapping[str, str]) -> Notice:
         """The notice in ``body``. Raises MessageRefused; the checks run in the order that api promises."""
@@ -195,13 +203,20 @@ class Alipay(Provider):
         if fields["seller_id"] != self._seller_id:
             raise MessageRefused(MessageRefused.WRONG_SELLER, fields=fields)
 
-    def _call(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node], T]) -> T:
+    def _call(
+        self,
+        method: str,
+        biz: dict[str, str],
+        deadline: float,
+        read: Callable[[Node], T],
+        check: Callable[[Node], None] = check_success,
+    ) -> T:
         """``read``'s view of the answer to one call; raises ProviderError and nothing else. One line in the log."""
-        if not is_out_trade_no(biz["out_trade_no"]):
-            raise ProviderUnavailable("not asked: no number of ours looks like this")
         started, outcome = time.monotonic(), "ok"
         try:
-            result = self._ask(method, biz, deadline, read)
+            node = self._ask(method, biz, deadline)
+            check(node)
+            result = read(node)
             if isinstance(result, RefundResult):
                 outcome = result.state.value
             return result
@@ -216,32 +231,14 @@ class Alipay(Provider):
             raise ProviderUnavailable(f"the call broke off: {type(error).__name__}") from error
         finally:
             spent = (time.monotonic() - started) * 1000
-            numbers = " ".join(biz[name] for name in ("out_trade_no", "out_request_no") if name in biz)
+            numbers = " ".join(biz[name] for name in ("out_trade_no", "out_request_no", "bill_date") if name in biz)
             log.info("%s %s: %s (%d ms)", method, numbers, outcome, spent)
 
-    def _ask(self, method: str, biz: dict[str, str], deadline: float, read: Callable[[Node], T]) -> T:
+    def _ask(self, method: str, biz: dict[str, str], deadline: float) -> Node:
         request = self._client.build_body(method, dict(biz), timestamp=beijing_text(self._clock()))
         form = self._client.sign_data(request)
         # In a form, not in the URL: nothing of it stands in an access log on the way.
         raw = post_form(self._client.gateway, form, deadline=deadline)
         node = open_answer(raw, method, self._client.verify_bytes)
         check_bound(node, biz)
-        check_success(node)
-        return read(node)
-
-
-def _check_ids(**ids: str) -> None:
-    for what, text in ids.items():
-        if not (text.isascii() and text.isdecimal()):
-            raise ValueError(f"{what} must be digits only: copy it from the app's page in the open platform")
-
-
-def _check_urls(**urls: str) -> None:
-    for what, url in urls.items():
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.port == 0:
-            raise ValueError(f"{what} must be an absolute http or https URL")
-        if not _PLAIN_URL.fullmatch(url):
-            raise ValueError(f"{what} must be plain ASCII without a query or fragment: Alipay adds its own parameters")
-        if len(url) > LONGEST_URL:
-            raise ValueError(f"{what} has {len(url)} characters, Alipay takes {LONGEST_URL}")
+        return node

@@ -9,6 +9,7 @@
 
 from backend.money import format_yuan
 from backend.payments.providers.alipay_answer import Node, check_names_trade, read_amount
+from backend.payments.providers.alipay_trades import trade_number
 from backend.payments.providers.alipay_values import clean_reason, is_out_request_no
 from backend.payments.providers.base import ProviderUnavailable, RefundRequest, RefundResult, RefundState
 
@@ -17,7 +18,7 @@ def refund_numbers(request: RefundRequest) -> dict[str, str]:
     """What names one refund. Raises ProviderUnavailable for a number that cannot be ours."""
     if not is_out_request_no(request.out_request_no):
         raise ProviderUnavailable("not asked: no refund number of ours looks like this")
-    return {"out_trade_no": request.out_trade_no, "out_request_no": request.out_request_no}
+    return trade_number(request.out_trade_no) | {"out_request_no": request.out_request_no}
 
 
 def refund_content(request: RefundRequest) -> dict[str, str]:

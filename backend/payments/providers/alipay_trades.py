@@ -4,8 +4,15 @@ from collections.abc import Mapping
 
 from backend.money import parse_yuan
 from backend.payments.providers.alipay_answer import Node, check_names_trade, read_amount
-from backend.payments.providers.alipay_values import NAME, STATES, beijing_moment
+from backend.payments.providers.alipay_values import NAME, STATES, beijing_moment, is_out_trade_no
 from backend.payments.providers.base import MessageRefused, ProviderUnavailable, Trade, TradeState
+
+
+def trade_number(out_trade_no: str) -> dict[str, str]:
+    """What names one trade in a call. Raises ProviderUnavailable for a number that cannot be ours."""
+    if not is_out_trade_no(out_trade_no):
+        raise ProviderUnavailable("not asked: no number of ours looks like this")
+    return {"out_trade_no": out_trade_no}
 
 
 def queried_trade(node: Node, out_trade_no: str) -> Trade:

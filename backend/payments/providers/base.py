@@ -5,11 +5,13 @@ Django nor the database. Every call has three outcomes: yes (a value), no (Provi
 (ProviderUnavailable); unknown never changes money state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Protocol
+
+from backend.payments.providers.bill import BillRow
 
 
 class TradeState(Enum):
@@ -24,7 +26,8 @@ class TradeState(Enum):
 class Trade:
     """One authenticated statement of the provider about one trade: a verified notify, or a signed answer to our query.
 
-    Amounts are fen, times are aware. ``refunded_fen`` is the sum refunded so far, where the statement says it.
+    Amounts are fen, times are aware. ``refunded_fen`` is the sum refunded so far, where the statement says it;
+    ``refund_amount_fen`` is that of the one refund ``refund_request_no``, where it was asked about by its number.
     """
 
     provider: str
@@ -35,6 +38,7 @@ class Trade:
     paid_at: datetime | None = None
     refunded_fen: int | None = None
     refund_request_no: str | None = None
+    refund_amount_fen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,14 @@ class TradeNotFound(ProviderRejected):
     """
 
 
+class BillNotReady(ProviderRejected):
+    """There is no bill of that day: it is not made yet, or nothing was traded. The provider does not say which."""
+
+
+class BillUnreadable(ProviderUnavailable):
+    """A bill came that cannot be read to its end. The text says why, and at which line; it quotes nothing of it."""
+
+
 class MessageRefused(ProviderError):
     """A notify or return that must not be acted on. ``reason`` is one of the words below, for the inbox and the log."""
 
@@ -207,4 +219,15 @@ class Provider(Protocol):
 
     def parse_return(self, query: str) -> ReturnClaim:
         """The verified claim in a return's query string, with or without "?". Raises MessageRefused."""
+        ...
+
+    def bill(
+        self, day: date, *, deadline: float = 600.0, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[BillRow]:
+        """The rows of the provider's bill of ``day`` (Beijing), as hints: nothing is asked before the first is taken.
+
+        Asking and fetching take ``deadline`` seconds at most, reading is as slow as its reader. ``progress`` hears the
+        bytes read and the bytes there are. Raises BillNotReady, ProviderRejected, or ProviderUnavailable, of which
+        BillUnreadable may come after rows were given.
+        """
         ...

@@ -39,7 +39,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.payments.providers import alipay_http
+from backend import http_client
 from backend.payments.providers.alipay_answer import check_success, open_answer
 from backend.payments.providers.alipay_client import AlipayClient
 from backend.payments.providers.alipay_keys import load_public_key
@@ -336,7 +336,7 @@ def answers_of_size(size):
     return http(body)
 
 
-def test_the_size_limit_is_64_kib_of_head_and_body():
+def test_the_size_limit_is_64_kib():
     fits = answers_of_size(64 * 1024 - 100)
     assert ask(fits) == TRADE
     with pytest.raises(ProviderUnavailable, match="too large"):
@@ -509,7 +509,7 @@ def test_a_certificate_that_nobody_vouches_for_ends_the_call_before_a_word(certi
 @pytest.fixture
 def trusted(certificate, monkeypatch):
     context = ssl.create_default_context(cafile=certificate)
-    monkeypatch.setattr(alipay_http, "_tls", lambda: context)
+    monkeypatch.setattr(http_client, "_tls", lambda: context)
 
 
 def test_a_paid_trade_over_tls(certificate, trusted):

@@ -2,21 +2,27 @@
 
 import signal
 import threading
+import time
 from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from backend.payments.discrepancies import close_resolved
-from backend.payments.jobs import SWEEPS, run_due, run_everything_due
+from backend.payments.jobs import JOBS, run_everything_due
+from backend.sweeps import Chore, Sweep
 
 
 class Command(BaseCommand):
-    help = "Query open payments, time orders out, carry refunds out: until stopped, or once over all that is due now."
+    help = (
+        "Query open payments, time orders out, carry refunds out, deliver events, compare bills: until stopped, or "
+        "once over all that is due now."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--once", action="store_true", help="Every sweep over everything due now, then exit.")
+        parser.add_argument("--once", action="store_true", help="Every job over everything due now, then exit.")
         parser.add_argument("--pause", type=float, default=1.0, help="Seconds between two looks when idle.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -26,17 +32,23 @@ class Command(BaseCommand):
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
-        while not stopped.is_set():
-            close_old_connections()
-            if not self.look(stopped):
-                stopped.wait(options["pause"])
+        next_looks = dict.fromkeys((job.name for job in JOBS), 0.0)
+        with ThreadPoolExecutor(settings.JOB_THREADS) as self.workers:
+            while not stopped.is_set():
+                close_old_connections()
+                done = [self.look(job, next_looks) for job in JOBS if not stopped.is_set()]
+                if not any(done):
+                    stopped.wait(options["pause"])
 
-    def look(self, stopped: threading.Event) -> int:
-        """One batch of each sweep; a database that is away is waited for."""
-        done = 0
-        for sweep in SWEEPS:
-            try:
-                done += 0 if stopped.is_set() else run_due(sweep)
-            except Exception as error:
-                self.stderr.write(f"{sweep.name}: {error}")
-        return done or close_resolved()
+    def look(self, job: Sweep | Chore, next_looks: dict[str, float]) -> int:
+        """One batch of a job whose time has come, at once again while there is more; a database that is away is waited
+        for."""
+        if time.monotonic() < next_looks[job.name]:
+            return 0
+        try:
+            done = job.run(self.workers)
+        except Exception as error:
+            self.stderr.write(f"{job.name}: {error}")
+            done = 0
+        next_looks[job.name] = time.monotonic() + (0 if done else job.every)
+        return done
