@@ -141,8 +141,24 @@ def notify(body: bytes, token: str) -> bytes:
             db.execute(sql.OPEN_ACCESS, ([payment[13]] * many, courses, ids, [now] * many, [None] * many)).fetchall()
             names, details = ["order.paid", "enrollment.opened"], [trade_no, f"{many} courses"]
             db.execute(sql.INSERT_EVENTS, ([payment[1]] * 2, names, [now] * 2, details)).fetchall()
+            tell(db, payment, lines, trade_no, now)
             db.execute(sql.MARK, ("APPLIED", "paid", now, kept))
     return b"success"
+
+
+def tell(db: Connection[tuple[Any, ...]], payment: Any, lines: Any, trade_no: str, now: datetime) -> None:
+    """The outbox: what other systems will be told of it."""
+    number, user_id = payment[12], str(payment[13])
+    told = [{"courseId": str(line[0]), "name": line[2], "price": yuan(line[3])} for line in lines]
+    order = {"number": number, "userId": user_id, "status": "PAID", "totalAmount": yuan(payment[4]), "paidAt": now}
+    paid = {"order": order, "tradeNo": trade_no, "lines": told}
+    opened = {"userId": user_id, "orderNumber": number, "courseIds": [str(line[0]) for line in lines]}
+    names, keys = ["order.paid", "enrollment.opened"], [f"evt_{secrets.token_hex(16)}" for _ in range(2)]
+    bodies = [
+        orjson.dumps({"id": key, "type": name, "createdAt": now.isoformat(), "data": data}).decode()
+        for key, name, data in zip(keys, names, (paid, opened), strict=True)
+    ]
+    db.execute(sql.TELL, (keys, names, [number] * 2, bodies, [now] * 2, [now] * 2))
 
 
 def signed_in(db: Connection[tuple[Any, ...]], token: str) -> tuple[Any, ...]:

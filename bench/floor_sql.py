@@ -78,7 +78,7 @@ PAY_PAYMENT = (
     " WHERE id = %s AND status = %s"
 )
 PAY_ORDER = "UPDATE orders_order SET status = %s, paid_at = %s WHERE id = %s AND status = %s"
-LINE_IDS = "SELECT course_id, id FROM orders_orderline WHERE order_id = %s ORDER BY 1"
+LINE_IDS = "SELECT course_id, id, name, price_fen, real_price_fen FROM orders_orderline WHERE order_id = %s ORDER BY 1"
 OPEN_ACCESS = (
     "INSERT INTO courses_enrollment (user_id, course_id, line_id, opened_at, closed_at) SELECT * FROM"
     " UNNEST((%s)::bigint[], (%s)::bigint[], (%s)::bigint[], (%s)::timestamptz[], (%s)::timestamptz[])"
@@ -87,5 +87,9 @@ OPEN_ACCESS = (
 INSERT_EVENTS = (
     "INSERT INTO orders_orderevent (order_id, name, at, detail) SELECT * FROM"
     " UNNEST((%s)::bigint[], (%s)::varchar[], (%s)::timestamptz[], (%s)::varchar[]) RETURNING id"
+)
+TELL = (
+    "INSERT INTO events_event (key, name, order_number, body, created_at, dispatch_at) SELECT * FROM"
+    " UNNEST((%s)::varchar[], (%s)::varchar[], (%s)::varchar[], (%s)::text[], (%s)::timestamptz[], (%s)::timestamptz[])"
 )
 MARK = "UPDATE payments_notification SET verdict = %s, reason = %s, handled_at = %s, verified = true WHERE id = %s"
