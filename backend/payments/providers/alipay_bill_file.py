@@ -99,4 +99,4 @@ class _SmallReads:
     def read(self, size: int = -1) -> bytes:
         if size > _LARGEST_READ:
             raise BillUnreadable("the zip's list of entries is too long")
-        return self._file.read(size if size >= 0 else _LARGEST_READ)
+        return self._file.read(size)

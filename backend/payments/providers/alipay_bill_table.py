@@ -3,8 +3,8 @@
 - ``#`` lines are comments. Only the one that says 业务明细列表结束 tells that the table is all there.
 - Columns are found by their names: there have been fewer of them and there may be more.
 - Text cells end in a tab. Refunds have negative amounts.
-- Whether Alipay quotes a cell with a comma in it is not known; both are read as CSV has it. An unquoted comma shifts
-  the cells behind it and is refused: our own subjects have none (see ``clean_subject``).
+- Whether Alipay quotes a cell with a comma in it is not known. Our own subjects have none (see ``clean_subject``), but
+  another system's rows may be in the bill: the two times behind the title say where it ends, and the note is the last.
 """
 
 import csv
@@ -27,15 +27,17 @@ LONGEST_RECORD = 64 * 1024
 LONGEST_NUMBERS = 3 * 64
 _END = "业务明细列表结束"
 _KINDS = {"交易": BillKind.PAYMENT, "退款": BillKind.REFUND}
+_TITLE_AND_TIMES = ("商品名称", "创建时间", "完成时间")
 _NEEDED = ("业务类型", "支付宝交易号", "商户订单号", "退款批次号/请求号", "订单金额(元)", "服务费(元)", "完成时间")
 
 Lines = Iterator[tuple[int, str]]
 
 
 class Columns(NamedTuple):
-    """How many cells a line has, and where those are that we need, in the order of ``_NEEDED``."""
+    """How many cells a line has, where the title is, and where those are that we need, in the order of ``_NEEDED``."""
 
     width: int
+    title: int | None
     pick: Callable[[list[str]], tuple[str, ...]]
 
 
@@ -49,6 +51,8 @@ def read_rows(blocks: Iterable[list[str]]) -> Iterator[BillRow]:
                 break
             continue
         cells = _cells(number, line, lines)
+        if len(cells) > columns.width:
+            cells = _realigned(cells, columns)
         if len(cells) == columns.width:
             yield _row(number, columns.pick(cells))
         elif line.strip():
@@ -68,7 +72,8 @@ def _find_columns(lines: Lines) -> Columns:
 def _columns(number: int, names: list[str]) -> Columns:
     if wrong := [name for name in _NEEDED if names.count(name) != 1]:
         raise BillUnreadable(f"line {number}: not one column each of {', '.join(wrong)}")
-    return Columns(len(names), itemgetter(*map(names.index, _NEEDED)))
+    titles = [place for place in range(len(names) - 2) if tuple(names[place : place + 3]) == _TITLE_AND_TIMES]
+    return Columns(len(names), titles[0] if titles else None, itemgetter(*map(names.index, _NEEDED)))
 
 
 def _check_end(lines: Lines) -> None:
@@ -84,6 +89,17 @@ def _cells(number: int, line: str, lines: Lines) -> list[str]:
         return next(csv.reader(_record(number, line, lines)))
     except csv.Error as error:
         raise BillUnreadable(f"line {number}: its quotes are wrong") from error
+
+
+def _realigned(cells: list[str], columns: Columns) -> list[str]:
+    """The cells with the commas of title and note put back; as they are, where that makes no sense of them."""
+    spare, width = len(cells) - columns.width, columns.width
+    if columns.title is not None:
+        for end in range(columns.title + 1, columns.title + 2 + spare):
+            if all(beijing_moment(cell.strip()) for cell in cells[end : end + 2]):
+                cells = [*cells[: columns.title], ",".join(cells[columns.title : end]), *cells[end:]]
+                return [*cells[: width - 1], ",".join(cells[width - 1 :])]
+    return cells
 
 
 def _record(number: int, line: str, lines: Lines) -> Iterator[str]:

@@ -61,6 +61,21 @@ def test_blocks_are_one_table():
     assert list(read_rows([lines[:3], [], lines[3:7], lines[7:]])) == whole
 
 
+@pytest.mark.parametrize(
+    "line",
+    [bill_line(商品名称="a,b"), bill_line(商品名称=",,"), SAMPLE + ",", SAMPLE + ",a,2017-08-31 00:06:14,b",
+     bill_line(商品名称="a,2017,b") + ",c"],
+)  # fmt: skip
+def test_another_systems_commas_in_title_and_note_shift_nothing(line):
+    assert rows_of(line) == [PAID]
+
+
+def test_without_the_times_behind_the_title_a_comma_is_refused():
+    names = COLUMNS.replace("商品名称", "别的")
+    with pytest.raises(BillUnreadable, match="26 cells under 25 columns"):
+        rows_of(bill_line(商品名称="a,b"), columns=names)
+
+
 # Columns are found by name
 
 
@@ -105,7 +120,7 @@ def test_a_table_without_names_is_refused():
         list(read_rows([[*HEAD, SAMPLE, END]]))
 
 
-@pytest.mark.parametrize("line", [SAMPLE + ",", SAMPLE.rpartition(",")[0], "x", bill_line(商品名称="a,b")])
+@pytest.mark.parametrize("line", [SAMPLE.rpartition(",")[0], "x", SAMPLE.replace("2017-08-31", "a,b")])
 def test_a_line_with_another_number_of_cells_is_refused(line):
     with pytest.raises(BillUnreadable, match=rf"line {FIRST + 1}: \d+ cells under 25 columns"):
         rows_of(SAMPLE, line)
