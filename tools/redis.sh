@@ -5,7 +5,8 @@
 # The process id is in DIR/pid. Exit 3 where Redis is not installed.
 set -euo pipefail
 command=${1:?start or stop} dir=${2:?a folder}
-command -v redis-server >/dev/null || { echo "Redis is not installed. On Debian: apt-get install redis-server" >&2; exit 3; }
+command -v redis-server >/dev/null ||
+  { echo "Redis is not installed. On Debian: apt-get install redis-server" >&2; exit 3; }
 mkdir -p "$dir" && dir=$(cd "$dir" && pwd)
 
 # Below the range from which Linux takes clients' ports: else a client that keeps calling a stopped server may get the
