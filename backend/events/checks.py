@@ -18,7 +18,8 @@ def check_events(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     for url in settings.EVENT_URLS:
         if not is_address(url):
             hint = f"Write an absolute http or https URL of at most {LONGEST_URL} characters, without a user name."
-            found.append(Error(f"EVENT_URLS has {url!r}, which is no address.", hint=hint, id="coursepay.E011"))
+            shown = url.rpartition("@")[2]  # what stands before may be a password
+            found.append(Error(f"EVENT_URLS has {shown!r}, which is no address.", hint=hint, id="coursepay.E011"))
     if settings.EVENT_URLS and not settings.EVENT_SECRETS:
         hint = "Set EVENT_SECRET; make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'"
         found.append(Error("EVENT_URLS is set, and EVENT_SECRET is not.", hint=hint, id="coursepay.E012"))
@@ -35,4 +36,5 @@ def is_address(url: str) -> bool:
     except ValueError:
         return False
     is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST_URL
-    return is_plain and parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and port != 0
+    has_host = bool(parts.hostname) and "@" not in parts.netloc and port != 0
+    return is_plain and has_host and parts.scheme in ("http", "https")

@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -14,6 +14,7 @@ from backend.broker import nudge
 from backend.events.models import Attempt, Delivery, DeliveryStatus, Event
 from backend.events.signing import HEADER, sign
 from backend.sweeps import Sweep
+from backend.transactions import in_transaction
 
 logger = logging.getLogger("coursepay.events")
 
@@ -23,6 +24,10 @@ DEADLINE = 10.0
 WAITS = [timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)]
 """Between two tries; the last one again and again, until the time is over."""
 GIVE_UP_AFTER = timedelta(days=3)
+REST = timedelta(seconds=30)
+"""An address that let a try run into its deadline is left alone so long: it must not hold up the others."""
+_resting: dict[str, datetime] = {}
+"""Until when, by address. Each process finds out for itself."""
 
 
 def dispatch() -> int:
@@ -52,6 +57,8 @@ def deliver(delivery_id: int) -> None:
         return None
     if delivery.url not in settings.EVENT_URLS:
         return end(delivery, DeliveryStatus.GIVEN_UP, Attempt(outcome="not sent: no longer in EVENT_URLS", took_ms=0))
+    if timezone.now() < (until := _resting.get(delivery.url, delivery.since)):
+        return put_off(delivery, until)
     attempt = post(delivery)
     if attempt.status is not None and 200 <= attempt.status < 300:
         return end(delivery, DeliveryStatus.DELIVERED, attempt)
@@ -75,11 +82,17 @@ def post(delivery: Delivery) -> Attempt:
         if 300 <= status < 400:
             outcome += ", a redirect: not followed"
     except TimeoutError:
+        _resting[delivery.url] = timezone.now() + REST
         outcome = f"no answer within {DEADLINE:.0f} seconds"
     except (OSError, ValueError) as error:
         outcome = f"no answer: {error}"
     took_ms = round((time.monotonic() - began) * 1000)
     return Attempt(status=status, outcome=outcome[:200], took_ms=took_ms)
+
+
+def put_off(delivery: Delivery, until: datetime) -> None:
+    """Not tried: its address rests."""
+    Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.PENDING).update(next_try_at=until)
 
 
 def try_later(delivery: Delivery, attempt: Attempt) -> None:
@@ -105,7 +118,7 @@ def note(delivery: Delivery, attempt: Attempt, **changes: object) -> None:
     pending.update(times_tried=delivery.times_tried + 1, **changes)
 
 
-@transaction.atomic
+@in_transaction
 def deliver_again(event_ids: list[int], *, urls: list[str], given_up_only: bool = False) -> None:
     """Send these events to these addresses once more, with three new days of trying.
 

@@ -12,15 +12,20 @@ from django.utils.translation import gettext, override
 
 from backend.accounts.models import AccessToken, User
 from backend.courses.models import Course, Enrollment
+from backend.events.delivery import plan
+from backend.events.models import Delivery, Event
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine
 from backend.payments import discrepancies
+from backend.payments.bills import take
 from backend.payments.discrepancies import open_discrepancy, settle
-from backend.payments.models import Discrepancy, Notification, Payment, Refund
+from backend.payments.models import Bill, Discrepancy, Notification, Payment, Refund
 from backend.payments.refunds import fail, request_refund
 from tests.shop import post_notify
 from tools.messages import messages
 
-READ_ONLY = [Order, IdempotencyKey, Payment, Refund, Notification, Discrepancy, AccessToken, Enrollment]
+READ_ONLY = [
+    Order, IdempotencyKey, Payment, Refund, Notification, Discrepancy, Bill, Event, Delivery, AccessToken, Enrollment,
+]  # fmt: skip
 SHOWN = [*READ_ONLY, Course, User]
 # Ours that a Chinese page says in English too: names, and words inside of addresses and mark-up.
 SAME_IN_CHINESE = {"GraphQL"}
@@ -41,6 +46,8 @@ def sold(buyer, courses, alipay):
     order.refresh_from_db()
     give_back(order, "Bought by mistake")
     find("first")
+    plan([Event.objects.latest("pk").pk], urls=["https://lms.example/"])
+    take(timezone.localdate() - timedelta(days=1))
     return order
 
 

@@ -37,11 +37,13 @@ class Command(BaseCommand):
         events = Event.objects.order_by("pk")
         if options["id"]:
             events = events.filter(key__in=options["id"])
-        if options["order"]:
+            if unknown := set(options["id"]) - set(events.values_list("key", flat=True)):
+                raise CommandError(f"There is no event {', '.join(sorted(unknown))}.")
+        if options["order"] is not None:
             events = events.filter(order_number=options["order"])
         if options["name"]:
             events = events.filter(name=options["name"])
-        if options["since"]:
+        if options["since"] is not None:
             events = events.filter(created_at__gte=moment(options["since"]))
         if given_up_only := not options["all"] and not options["id"]:
             lost = {"deliveries__status": DeliveryStatus.GIVEN_UP, "deliveries__url__in": urls}

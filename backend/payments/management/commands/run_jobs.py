@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,23 +31,23 @@ class Command(BaseCommand):
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
-        next_looks = dict.fromkeys((job.name for job in JOBS), 0.0)
-        with ThreadPoolExecutor(settings.JOB_THREADS) as self.workers:
+        # A thread for each job: an event's address that hangs must not keep money waiting.
+        looking = [threading.Thread(target=self.keep_looking, args=(job, stopped, options["pause"])) for job in JOBS]
+        for thread in looking:
+            thread.start()
+        for thread in looking:
+            thread.join()
+
+    def keep_looking(self, job: Sweep | Chore, stopped: threading.Event, pause: float) -> None:
+        """One batch after another while there is work, then a pause; a database that is away is waited for."""
+        with ThreadPoolExecutor(settings.JOB_THREADS) as workers:
             while not stopped.is_set():
                 close_old_connections()
-                done = [self.look(job, next_looks) for job in JOBS if not stopped.is_set()]
-                if not any(done):
-                    stopped.wait(options["pause"])
-
-    def look(self, job: Sweep | Chore, next_looks: dict[str, float]) -> int:
-        """One batch of a job whose time has come, at once again while there is more; a database that is away is waited
-        for."""
-        if time.monotonic() < next_looks[job.name]:
-            return 0
-        try:
-            done = job.run(self.workers)
-        except Exception as error:
-            self.stderr.write(f"{job.name}: {error}")
-            done = 0
-        next_looks[job.name] = time.monotonic() + (0 if done else job.every)
-        return done
+                try:
+                    done = job.run(workers)
+                except Exception as error:
+                    self.stderr.write(f"{job.name}: {error}")
+                    done = 0
+                close_old_connections()
+                if not done:
+                    stopped.wait(pause if job.every <= 1 else job.every)
