@@ -64,6 +64,7 @@ STOREFRONT_URL = env.str("STOREFRONT_URL", default=PUBLIC_URL).rstrip("/")
 _LOCAL_ORIGINS = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost") for port in (PORT, 5173, 8080)]
 CORS_ALLOWED_ORIGINS = comma_list("CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS)
 CORS_URLS_REGEX = r"^/(graphql(/stream)?|payments/alipay/return/|order/success/)$"
+CORS_EXPOSE_HEADERS = ["x-request-id"]
 CSRF_TRUSTED_ORIGINS = comma_list("CSRF_TRUSTED_ORIGINS", _LOCAL_ORIGINS)
 
 ROOT_URLCONF = "backend.urls"
@@ -88,6 +89,7 @@ INSTALLED_APPS = [
     "backend.shopfront",
 ]
 MIDDLEWARE = [
+    "backend.middleware.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -223,6 +225,19 @@ EVENT_SECRETS = comma_list("EVENT_SECRET", [])  # several while one is being cha
 
 BILL_FOREIGN_ORDERS = one_of("BILL_FOREIGN_ORDERS", "report", "report", "ignore")
 
+# --- GraphQL ---------------------------------------------------------------------------------------------------------
+
+TRUSTED_DOCUMENTS = one_of("TRUSTED_DOCUMENTS", "off", "off", "only")
+TRUSTED_DOCUMENTS_FILE = BASE_DIR / "frontend" / "trusted-documents.json"
+
+# --- Live order status -----------------------------------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="")
+DATABASE_LISTEN_URL = env.str("DATABASE_LISTEN_URL", default="")  # past a pgbouncer, which cannot LISTEN
+STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)
+STREAMS_PER_USER = env.int("STREAMS_PER_USER", default=10)
+STREAMS_PER_PROCESS = env.int("STREAMS_PER_PROCESS", default=10_000)
+
 # --- The web edge ----------------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
@@ -248,8 +263,9 @@ if TRUSTED_PROXIES:
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request_id": {"()": "backend.logs.WithRequestId"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "coursepay": {"level": env.str("LOG_LEVEL", default="INFO")},

@@ -1,8 +1,8 @@
 """`make run`: everything a purchase needs, on this machine, until Ctrl-C.
 
-Makes keys and demo data on the first run, then starts the Alipay simulator, the shop and its jobs as processes of their
-own, and stops the rest when one of them ends. The jobs close what is not paid, ask what Alipay knows, and carry refunds
-out.
+Makes keys and demo data on the first run, then starts the Alipay simulator, the shop (with the live stream on the same
+port) and its jobs as processes of their own, and stops the rest when one of them ends. The jobs close what is not paid,
+ask what Alipay knows, and carry refunds out.
 """
 
 import os
@@ -15,6 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from serve import stream
+
 ROOT = Path(__file__).resolve().parent.parent
 PORT = int(os.environ.get("PORT", "8000"))
 SIMULATOR_PORT = int(os.environ.get("SIMULATOR_PORT", str(PORT + 1)))
@@ -24,14 +26,13 @@ SIMULATOR_DATA = ROOT / "var" / "alipay_simulator"
 def main() -> int:
     os.chdir(ROOT)
     os.environ.setdefault("DEBUG", "1")
-    os.environ.setdefault("WEB_WORKERS", "1")
     os.environ["SIMULATOR_PORT"] = str(SIMULATOR_PORT)
     for port in (PORT, SIMULATOR_PORT):
         refuse_taken(port)
     prepare()
     simulator = start("-m", "alipay_simulator", "--port", str(SIMULATOR_PORT), "--data", str(SIMULATOR_DATA),
                       "--app-public-key", "var/keys/app_public_key.pem")  # fmt: skip
-    server = start("tools/serve.py")
+    server = start("-m", "uvicorn", *stream("backend.asgi:application", str(PORT))[1:])
     jobs = start("manage.py", "run_jobs")
     return watch([simulator, server, jobs])
 

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from backend import live
 from backend.courses.enrollment import close_access, open_access
 from backend.events.outbox import tell
 from backend.money import format_yuan
 from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus
 from backend.prepared import Argument, Prepared, insert_all
 
+ENDINGS = ("order.cancelled", "order.timed_out")
 _LINES = Prepared(lambda: OrderLine.objects.filter(order_id=Argument("order_id")).order_by("course_id"))
 
 
@@ -28,6 +30,7 @@ def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "
         facts["enrollment.opened"] = told_courses(order, opened)
     insert_all(events)
     tell(facts, order_number=order.number, at=now)
+    live.announce(order.number)
     return [line for line in lines if line.course_id not in opened]
 
 
@@ -68,6 +71,8 @@ def end_access(order: Order, *, course_ids: list[int] | None, now: datetime) -> 
 def record(order: Order, name: str, *, at: datetime, detail: str = "") -> None:
     """Add a line to the order's history."""
     insert_all([OrderEvent(order=order, name=name, at=at, detail=detail[:200])])
+    if order.status == OrderStatus.UNPAID or name in ENDINGS:  # nobody waits for an order that has ended
+        live.announce(order.number)
 
 
 def courses(count: int) -> str:

@@ -1,7 +1,10 @@
 """Who may ask. Every resolver that needs somebody takes them from here."""
 
 from functools import cached_property
+from importlib import import_module
 
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.http import HttpRequest
 from graphql import GraphQLError
 from strawberry.types import Info as StrawberryInfo
@@ -62,3 +65,27 @@ def staff(info: Info) -> User:
 
 def bad_request(message: str) -> Refused:
     return Refused("BAD_REQUEST", message)
+
+
+def may_introspect(context: object) -> bool:
+    """Whether the schema is shown to whoever asks: to all in DEBUG, otherwise to staff, by their token."""
+    if settings.DEBUG:
+        return True
+    session = context.session if isinstance(context, Context) else None
+    return session is not None and session[0].is_staff
+
+
+def may_see_graphiql(request: HttpRequest) -> bool:
+    """Whether GraphiQL's page is shown: to all in DEBUG, otherwise to staff who are signed in to the admin.
+
+    Its address is one for programs, so no middleware has looked at the cookie. What is sent from the page needs a
+    token, as always.
+    """
+    if settings.DEBUG:
+        return True
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return False
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user = get_user(request)
+    return bool(user.is_active and user.is_staff)

@@ -26,18 +26,24 @@ class User:
 
 @strawberry.input(description="A name and its password.")
 class LoginInput:
-    username: str
-    password: str
+    username: str = strawberry.field(description="The name of the account.")
+    password: str = strawberry.field(description="Its password.")
 
 
 @strawberry.type(description="Signed in.")
 class LoginSuccess:
     token: str = strawberry.field(description='To be sent as "Authorization: Bearer <token>".')
     expires_at: datetime = strawberry.field(description="When to sign in again at the latest.")
-    user: User
+    user: User = strawberry.field(description="Who signed in.")
 
 
-LoginResult = Annotated[LoginSuccess | InvalidCredentials | RateLimited, strawberry.union("LoginResult")]
+LoginResult = Annotated[
+    LoginSuccess | InvalidCredentials | RateLimited,
+    strawberry.union("LoginResult", description="A token, or why there is none."),
+]
+
+
+Credentials = Annotated[LoginInput, strawberry.argument(description="Who signs in.")]
 
 
 @strawberry.type
@@ -51,7 +57,7 @@ class AccountsQuery:
 class AccountsMutation:
     @strawberry.mutation(description="Sign in. Tries are counted per account and per address.")
     @typed_refusals
-    def login(self, info: Info, input: LoginInput) -> LoginResult:
+    def login(self, info: Info, input: Credentials) -> LoginResult:
         signed_in = log_in(info.context.request, username=input.username, password=input.password)
         return LoginSuccess(
             token=signed_in.token.text,

@@ -6,10 +6,12 @@ from strawberry.schema.config import StrawberryConfig
 
 from backend.schema.accounts import AccountsMutation, AccountsQuery
 from backend.schema.courses import CoursesQuery
-from backend.schema.documents import MOST_KEPT, Documents, KnownDocuments
+from backend.schema.documents import KNOWN, KnownDocuments
 from backend.schema.orders import OrdersQuery
 from backend.schema.payments import PaymentsMutation
 from backend.schema.scalars import SCALARS
+from backend.schema.subscriptions import Subscription
+from backend.schema.trusted import load
 
 
 @strawberry.type(description="What can be read.")
@@ -22,10 +24,12 @@ class Mutation(AccountsMutation, PaymentsMutation):
     pass
 
 
-documents = Documents(MOST_KEPT)
 schema = strawberry.Schema(
     Query,
     Mutation,
-    config=StrawberryConfig(disable_field_suggestions=not settings.DEBUG, scalar_map=SCALARS),
-    extensions=[lambda: KnownDocuments(documents)],
+    Subscription,
+    config=StrawberryConfig(scalar_map=SCALARS),
+    extensions=[lambda: KnownDocuments(KNOWN)],
 )
+trusted_problems = list(load(KNOWN, schema._schema, settings.TRUSTED_DOCUMENTS_FILE))  # noqa: SLF001
+"""What is wrong with the storefront's documents; a system check says it."""

@@ -54,13 +54,14 @@ def key_of(cursor: str) -> int | None:
 
 
 BY_COURSE = Keyset(newest_first=False, cursor_of=lambda course: str(course.pk), key_of=key_of)
+CourseId = Annotated[strawberry.ID, strawberry.argument(description="The course's id.")]
 Search = Annotated[str | None, strawberry.argument(description="Words in the name or the summary.")]
 
 
 @strawberry.type
 class CoursesQuery:
     @strawberry.field(description="A course on sale; null where there is none.")
-    def course(self, info: Info, id: strawberry.ID) -> Course | None:
+    def course(self, info: Info, id: CourseId) -> Course | None:
         visitor(info)
         pk = key_of(id)
         return models.Course.objects.on_sale().filter(pk=pk).first() if pk else None  # type: ignore[return-value]

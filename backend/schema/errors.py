@@ -8,6 +8,7 @@ import strawberry
 
 from backend import errors
 from backend.errors import ErrorCode
+from backend.schema.enums import describe
 from backend.schema.scalars import Money
 
 if TYPE_CHECKING:
@@ -19,7 +20,23 @@ LazyOrder = Annotated["Order", strawberry.lazy("backend.schema.orders")]
 """Orders know these refusals, and these know orders."""
 
 
-strawberry.enum(ErrorCode, description="The name of a refusal, for code to branch on.")
+describe(
+    ErrorCode,
+    "The name of a refusal, for code to branch on.",
+    INVALID_CREDENTIALS="The user name or the password is wrong.",
+    RATE_LIMITED="Too many tries; retryAfterMs says how long to wait.",
+    INVALID_INPUT="An argument is not of the form it must have; field says which.",
+    IDEMPOTENCY_KEY_REUSED="The key was used before, for another input.",
+    COURSES_UNAVAILABLE="Courses that are not on sale, or do not exist; courseIds says which.",
+    ALREADY_OWNED="Courses that the buyer owns already; courseIds says which.",
+    OPEN_ORDER_EXISTS="An unpaid order holds one of these courses; order is that order.",
+    PRICE_CHANGED="The total is not what the courses cost now; actualTotal is.",
+    ORDER_NOT_FOUND="There is no such order, or it is another's.",
+    ORDER_NOT_PAYABLE="The order is not waiting for money any more.",
+    ORDER_NOT_CANCELLABLE="Only an unpaid order can be cancelled.",
+    NOTHING_TO_REFUND="The order holds no money that could be refunded.",
+    REFUND_TOO_LARGE="More than is left to refund.",
+)
 
 
 @strawberry.interface(description="A rule refused, and nothing has changed.")

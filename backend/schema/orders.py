@@ -19,20 +19,34 @@ from backend.payments.watch import ask_soon
 from backend.prepared import Argument, Prepared
 from backend.schema.access import Info, bad_request, buyer
 from backend.schema.courses import Course
+from backend.schema.enums import describe
 from backend.schema.pagination import DEFAULT_FIRST, After, Connection, First, Keyset, paginate
 from backend.schema.peers import as_peers, peers_of, related
 from backend.schema.scalars import Money, opaque_id
 
-strawberry.enum(OrderStatus, description="Where an order stands. Refunds are rows of their own, never a status.")
-strawberry.enum(PayType, description="How the buyer pays.")
-strawberry.enum(RefundStatus, description="Where a refund stands.")
+describe(
+    OrderStatus,
+    "Where an order stands. Refunds are rows of their own, never a status.",
+    UNPAID="Waiting for money.",
+    PAID="The money came, and the courses are open.",
+    CANCELLED="The buyer gave it up. Money that comes for it is given back.",
+    TIMED_OUT="Its time to pay is over. Money that was on its way can still make it PAID.",
+)
+describe(PayType, "How the buyer pays.", ALIPAY="Alipay.", WECHAT_PAY="WeChat Pay; not offered yet.")
+describe(
+    RefundStatus,
+    "Where a refund stands.",
+    PENDING="On its way; asked for until the provider says yes or no.",
+    SUCCEEDED="The money is back with the buyer.",
+    FAILED="The provider refused it for good.",
+)
 
 
 @strawberry.enum(description="How much of an order's money was given back.")
 class OrderRefundState(Enum):
-    NONE = "NONE"
-    PARTIAL = "PARTIAL"
-    FULL = "FULL"
+    NONE = strawberry.enum_value("NONE", description="Nothing was given back.")
+    PARTIAL = strawberry.enum_value("PARTIAL", description="A part was given back; money is still kept.")
+    FULL = strawberry.enum_value("FULL", description="No money is kept.")
 
 
 PAYMENTS = Payment.objects.order_by("id")
@@ -247,13 +261,17 @@ def found(asked: str, *, by_out_trade_no: bool) -> tuple[models.Order | None, Pa
     return (payment.order, payment) if payment else (None, None)
 
 
+OrderId = Annotated[strawberry.ID | None, strawberry.argument(description="The order's id.")]
+OutTradeNo = Annotated[str | None, strawberry.argument(description="The number of any of its payment attempts.")]
+
+
 @strawberry.type
 class OrdersQuery:
     @strawberry.field(
         description="One's own order, by id or by the number of any of its payment attempts (exactly one of the two);"
         " null for all else."
     )
-    def order(self, info: Info, id: strawberry.ID | None = None, out_trade_no: str | None = None) -> Order | None:
+    def order(self, info: Info, id: OrderId = None, out_trade_no: OutTradeNo = None) -> Order | None:
         user = buyer(info)
         if (id is None) == (out_trade_no is None):
             raise bad_request("Give either id or outTradeNo.")

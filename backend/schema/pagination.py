@@ -20,22 +20,22 @@ After = Annotated[str | None, strawberry.argument(description="The endCursor of 
 
 @strawberry.type(description="Where a page stands in its list.")
 class PageInfo:
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
+    has_next_page: bool = strawberry.field(description="Whether rows follow this page.")
+    has_previous_page: bool = strawberry.field(description="Whether the page began behind a cursor.")
+    start_cursor: str | None = strawberry.field(description="The cursor of its first row; null for an empty page.")
+    end_cursor: str | None = strawberry.field(description="What to give as after for the next page.")
 
 
 @strawberry.type(description="A row of a page, and the cursor after it.")
 class Edge(Generic[Node]):
-    cursor: str
-    node: Node
+    cursor: str = strawberry.field(description="Opaque; what to give as after for the rows behind this one.")
+    node: Node = strawberry.field(description="The row.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[Node]):
-    page_info: PageInfo
-    edges: list[Edge[Node]]
+    page_info: PageInfo = strawberry.field(description="Where the page stands in its list.")
+    edges: list[Edge[Node]] = strawberry.field(description="Its rows, in the list's order.")
     count: strawberry.Private[Callable[[], int]]
 
     @strawberry.field(description="How many rows the whole list has.")

@@ -46,7 +46,7 @@ class CreateOrderInput:
 
 @strawberry.input(description="An unpaid order to pay.")
 class PayOrderInput:
-    order_id: strawberry.ID
+    order_id: strawberry.ID = strawberry.field(description="The order's id.")
     pay_type: PayType | None = strawberry.field(default=None, description="Another way to pay than before.")
 
 
@@ -57,12 +57,12 @@ class ConfirmReturnInput:
 
 @strawberry.input(description="An unpaid order to give up.")
 class CancelOrderInput:
-    order_id: strawberry.ID
+    order_id: strawberry.ID = strawberry.field(description="The order's id.")
 
 
 @strawberry.input(description="Money to give back.")
 class RefundOrderInput:
-    order_id: strawberry.ID
+    order_id: strawberry.ID = strawberry.field(description="The order's id.")
     amount: Money | None = strawberry.field(default=None, description="How much; all that is left when not given.")
     reason: str = strawberry.field(description="Why; the buyer sees it.")
     idempotency_key: str = strawberry.field(description="1 to 128 printable ASCII characters, per order.")
@@ -73,19 +73,19 @@ class RefundOrderInput:
 
 @strawberry.type(description="The order is cancelled; its courses can be ordered again.")
 class CancelOrderSuccess:
-    order: Order
+    order: Order = strawberry.field(description="As it stands now.")
 
 
 @strawberry.type(description="The refund is under way.")
 class RefundOrderSuccess:
-    order: Order
-    refund: Refund
+    order: Order = strawberry.field(description="As it stands now.")
+    refund: Refund = strawberry.field(description="What was asked for.")
     replayed: bool = strawberry.field(description="It was asked for already: this was a repeat.")
 
 
 @strawberry.type(description="The order stands.")
 class CreateOrderSuccess:
-    order: Order
+    order: Order = strawberry.field(description="As it stands now.")
     pay_url: str | None = strawberry.field(
         description="Where to pay; null when nothing is left to pay or it can no longer be paid."
     )
@@ -94,13 +94,13 @@ class CreateOrderSuccess:
 
 @strawberry.type(description="The order can be paid.")
 class PayOrderSuccess:
-    order: Order
+    order: Order = strawberry.field(description="As it stands now.")
     pay_url: str = strawberry.field(description="Where to pay.")
 
 
 @strawberry.type(description="The return was Alipay's; whether it is paid, the order says.")
 class ConfirmReturnSuccess:
-    order: Order
+    order: Order = strawberry.field(description="As it stands now.")
     verified: bool = strawberry.field(description="The signature is good. It proves no payment.")
 
 
@@ -113,23 +113,25 @@ CreateOrderResult = Annotated[
     | OpenOrderExists
     | PriceChanged
     | RateLimited,
-    strawberry.union("CreateOrderResult"),
+    strawberry.union("CreateOrderResult", description="The order, or why there is none."),
 ]
 PayOrderResult = Annotated[
     PayOrderSuccess | OrderNotFound | OrderNotPayable | AlreadyOwned | InvalidInput | RateLimited,
-    strawberry.union("PayOrderResult"),
+    strawberry.union("PayOrderResult", description="Where to pay, or why not."),
 ]
 ConfirmReturnResult = Annotated[
-    ConfirmReturnSuccess | OrderNotFound | InvalidInput | RateLimited, strawberry.union("ConfirmReturnResult")
+    ConfirmReturnSuccess | OrderNotFound | InvalidInput | RateLimited,
+    strawberry.union("ConfirmReturnResult", description="What the return was about, or why it was not taken."),
 ]
 
 
 CancelOrderResult = Annotated[
-    CancelOrderSuccess | OrderNotFound | OrderNotCancellable, strawberry.union("CancelOrderResult")
+    CancelOrderSuccess | OrderNotFound | OrderNotCancellable,
+    strawberry.union("CancelOrderResult", description="The cancelled order, or why it is not."),
 ]
 RefundOrderResult = Annotated[
     RefundOrderSuccess | OrderNotFound | NothingToRefund | RefundTooLarge | IdempotencyKeyReused | InvalidInput,
-    strawberry.union("RefundOrderResult"),
+    strawberry.union("RefundOrderResult", description="The refund, or why there is none."),
 ]
 
 
@@ -137,7 +139,9 @@ RefundOrderResult = Annotated[
 class PaymentsMutation:
     @strawberry.mutation(description="Order courses at the price shown, and get the URL to pay them at.")
     @typed_refusals
-    def create_order(self, info: Info, input: CreateOrderInput) -> CreateOrderResult:
+    def create_order(
+        self, info: Info, input: Annotated[CreateOrderInput, strawberry.argument(description="What to order.")]
+    ) -> CreateOrderResult:
         user = buyer(info)
         basket = check_basket(
             course_ids=input.course_ids,
@@ -151,19 +155,25 @@ class PaymentsMutation:
 
     @strawberry.mutation(description="A fresh URL for an unpaid order.")
     @typed_refusals
-    def pay_order(self, info: Info, input: PayOrderInput) -> PayOrderResult:
+    def pay_order(
+        self, info: Info, input: Annotated[PayOrderInput, strawberry.argument(description="Which order to pay.")]
+    ) -> PayOrderResult:
         done = pay_order(user_id=buyer(info).pk, number=input.order_id, pay_type=input.pay_type)
         return PayOrderSuccess(order=as_order(done), pay_url=done.pay_url or "")
 
     @strawberry.mutation(description="Give up an unpaid order, at once, whatever Alipay answers.")
     @typed_refusals
-    def cancel_order(self, info: Info, input: CancelOrderInput) -> CancelOrderResult:
+    def cancel_order(
+        self, info: Info, input: Annotated[CancelOrderInput, strawberry.argument(description="Which order to cancel.")]
+    ) -> CancelOrderResult:
         order = cancel_order(user_id=buyer(info).pk, number=input.order_id)
         return CancelOrderSuccess(order=order)  # type: ignore[arg-type]
 
     @strawberry.mutation(description="Staff: give back an order's money, all or a part, whatever its status.")
     @typed_refusals
-    def refund_order(self, info: Info, input: RefundOrderInput) -> RefundOrderResult:
+    def refund_order(
+        self, info: Info, input: Annotated[RefundOrderInput, strawberry.argument(description="What to give back.")]
+    ) -> RefundOrderResult:
         operator = staff(info)
         refund, replayed = request_refund(
             number=input.order_id,
@@ -177,7 +187,9 @@ class PaymentsMutation:
 
     @strawberry.mutation(description="Tell what the browser brought back; an unpaid order is asked about at Alipay.")
     @typed_refusals
-    def confirm_return(self, info: Info, input: ConfirmReturnInput) -> ConfirmReturnResult:
+    def confirm_return(
+        self, info: Info, input: Annotated[ConfirmReturnInput, strawberry.argument(description="What came back.")]
+    ) -> ConfirmReturnResult:
         user = buyer(info)
         try:
             returned = confirm_return(provider="alipay", query=input.query, user_id=user.pk)

@@ -1,5 +1,6 @@
 """The schema is the contract: what api.md promises is there, and nothing that was promised goes away unsaid."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -25,6 +27,7 @@ from graphql.utilities import find_breaking_changes
 
 from backend.errors import ErrorCode, ShopError
 from backend.schema.assembly import schema
+from backend.schema.management.commands.export_possible_types import possible_types
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "schema.graphql"
@@ -211,14 +214,67 @@ def test_every_refusal_has_a_type_and_a_code_of_its_name():
     }
 
 
+def members(schema):
+    """Everything that GraphiQL shows: types, fields, arguments, enum values and input fields, by their names."""
+    for name, kind in schema.type_map.items():
+        if name.startswith("__"):
+            continue
+        yield name, kind
+        for field, definition in getattr(kind, "fields", {}).items():
+            yield f"{name}.{field}", definition
+            yield from ((f"{name}.{field}({arg}:)", found) for arg, found in getattr(definition, "args", {}).items())
+        yield from ((f"{name}.{value}", found) for value, found in getattr(kind, "values", {}).items())
+
+
+def bare(schema):
+    return [name for name, member in members(schema) if not (member.description or "").strip()]
+
+
 def test_everything_a_client_sees_is_described():
-    bare = [
-        name
-        for name, kind in exported.type_map.items()
-        if not name.startswith("__") and not kind.description and not isinstance(kind, GraphQLUnionType)
-        and name not in ("ID", "String", "Int", "Boolean", "Float")
-    ]  # fmt: skip
-    assert bare == []
+    assert bare(exported) == []
+
+
+def test_what_is_not_described_is_found():
+    """The test of the test."""
+    schema = build_schema('type Query { a(b: C, "d" e: Int): F } input C { g: Int } enum F { H } union I = Query')
+    found = ["Query", "Query.a", "Query.a(b:)", "C", "C.g", "F", "F.H", "I"]
+    assert sorted(bare(schema)) == sorted(found)
+
+
+def undated(schema):
+    """What is deprecated without a day from which it may be gone."""
+    deprecated = [(name, getattr(member, "deprecation_reason", None)) for name, member in members(schema)]
+    return [
+        name for name, reason in deprecated if reason is not None and not re.search(r"\b20\d\d-\d\d-\d\d\b", reason)
+    ]
+
+
+def test_a_deprecation_carries_a_date():
+    assert undated(exported) == []
+
+
+def test_a_deprecation_without_a_date_is_found():
+    """The test of the test."""
+    fields = 'a: Int @deprecated b: Int @deprecated(reason: "Use c.") c: Int @deprecated(reason: "Gone on 2027-06-30.")'
+    assert undated(build_schema(f"type Query {{ {fields} }}")) == ["Query.a", "Query.b"]
+
+
+def test_a_connection_is_relays_with_a_total():
+    connections = {name: kind for name, kind in exported.type_map.items() if name.endswith("Connection")}
+    assert set(connections) == {"CourseConnection", "OrderConnection"}
+    for name, kind in connections.items():
+        assert {field: str(found.type) for field, found in kind.fields.items()} == {
+            "pageInfo": "PageInfo!",
+            "edges": f"[{name.removesuffix('Connection')}Edge!]!",
+            "totalCount": "Int!",
+        }
+
+
+def test_nothing_is_found_by_an_id_of_any_type():
+    """No ``node``: what is readable is readable through a field that knows who may read it."""
+    assert "node" not in exported.query_type.fields
+    assert "nodes" not in exported.query_type.fields
+    assert "Node" not in exported.type_map
 
 
 # --- The file --------------------------------------------------------------------------------------------------------
@@ -226,6 +282,18 @@ def test_everything_a_client_sees_is_described():
 
 def test_the_committed_file_is_what_the_code_exports():
     assert COMMITTED.read_text("utf-8").strip() == schema.as_str().strip(), "run: make schema"
+
+
+def test_the_committed_possible_types_are_those_of_the_schema():
+    committed = (ROOT / "possible_types.json").read_bytes()
+    assert committed == possible_types(schema._schema), "run: manage.py export_possible_types"
+    assert json.loads(committed)["LoginResult"] == ["InvalidCredentials", "LoginSuccess", "RateLimited"]
+    assert "OrderNotFound" in json.loads(committed)["UserError"]
+
+
+def test_the_command_writes_the_possible_types(tmp_path):
+    call_command("export_possible_types", path=tmp_path / "types.json")
+    assert (tmp_path / "types.json").read_bytes() == (ROOT / "possible_types.json").read_bytes()
 
 
 def export(seed):
@@ -244,13 +312,21 @@ def test_two_processes_export_the_same():
 # --- Changes ---------------------------------------------------------------------------------------------------------
 
 
-def committed_schema():
-    """schema.graphql at HEAD; the file itself where git is not, or does not know it."""
+def git(*arguments):
+    """What git says; None where it is not, or does not know."""
     try:
-        done = subprocess.run(["git", "show", "HEAD:schema.graphql"], cwd=ROOT, capture_output=True, check=True)
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return COMMITTED.read_text("utf-8")
-    return done.stdout.decode("utf-8")
+        return None
+    return done.stdout.decode("utf-8").strip()
+
+
+def promised_before():
+    """The schema as it was last released, and as it is committed; the file itself where git does not say."""
+    release = git("describe", "--tags", "--abbrev=0")
+    revisions = [revision for revision in (release, "HEAD") if revision]
+    found = [text for revision in revisions if (text := git("show", f"{revision}:schema.graphql"))]
+    return found or [COMMITTED.read_text("utf-8")]
 
 
 def announced():
@@ -267,7 +343,24 @@ def unannounced(old, new, changelog):
 
 
 def test_no_promise_is_broken_unsaid():
-    assert unannounced(build_schema(committed_schema()), exported, announced()) == []
+    for text in promised_before():
+        assert unannounced(build_schema(text), exported, announced()) == []
+
+
+def test_what_was_released_last_is_compared_with(tmp_path, monkeypatch):
+    """Not only HEAD: once a change is committed, HEAD has it too."""
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "COMMITTED", tmp_path / "schema.graphql")
+    git("init", "-q")
+    for number, text in enumerate(("type Query { a: Int b: Int }", "type Query { a: Int }")):
+        (tmp_path / "schema.graphql").write_text(text)
+        git("add", ".")
+        git("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x")
+        assert promised_before()[-1] == text
+        if number == 0:
+            git("tag", "v1")
+    before = [unannounced(build_schema(text), build_schema("type Query { a: Int }"), "") for text in promised_before()]
+    assert before == [["Field Query.b was removed."], []]
 
 
 def test_a_broken_promise_is_found_unless_it_is_announced():

@@ -1,0 +1,425 @@
+"""What a waiting client is told, over every transport; and what happens when one fails."""
+
+import asyncio
+import os
+import threading
+import time
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from backend import live
+from backend.accounts.tokens import end_token, issue_token, user_of
+from backend.live import publishing, sources
+from backend.live.publishing import Publisher, postgres_dsn
+from backend.orders.lifecycle import mark_timed_out, record
+from backend.schema import stream as stream_module
+from backend.schema import watching
+from tests.api.helpers import PAY_ORDER, close
+from tests.shop import Shopper, post_notify
+from tests.stream.listener import PATIENCE, SSE, until
+from tests.stream.test_wire import cancel, refusals
+
+STATUS = "subscription ($id: ID!) { orderUpdated(id: $id) { status } }"
+HISTORY = "subscription ($id: ID!) { orderUpdated(id: $id) { status outTradeNo timeline { name } } }"
+
+
+def history(state):
+    return [event["name"] for event in state["data"]["orderUpdated"]["timeline"]]
+
+
+def test_a_notify_reaches_who_waits(transport, listener, buyer, order, payment, alipay):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    assert post_notify(alipay.paid_notify(payment)).content == b"success"
+    assert stream.status_now() == "PAID"
+    assert stream.rest == "\nevent: complete\ndata: \n\n"
+    assert stream.chunk() is None
+    until(lambda: not listener.waiting())
+
+
+def test_each_change_in_order_of_time(transport, listener, buyer, order, payment, alipay):
+    stream = listener.watch(order, buyer, HISTORY)
+    assert history(stream.state()) == ["order.created"]
+    close(payment)
+    assert history(stream.state())[-1] == "payment.closed"
+    answer = buyer.ask(PAY_ORDER, input={"orderId": order.number})["payOrder"]
+    again = stream.state()
+    assert history(again)[-1] == "payment.opened"
+    assert again["data"]["orderUpdated"]["outTradeNo"] == answer["order"]["outTradeNo"] != payment.out_trade_no
+    post_notify(alipay.paid_notify(order.payments.get(out_trade_no=answer["order"]["outTradeNo"])))
+    last = stream.state()
+    assert last["data"]["orderUpdated"]["status"] == "PAID"
+    assert history(last)[-2:] == ["order.paid", "enrollment.opened"]
+    assert stream.chunk() is None
+
+
+def test_all_who_wait_for_one_order_cost_one_read(transport, listener, buyer, staff, order, monkeypatch):
+    streams = [listener.watch(order, shopper) for shopper in (buyer, buyer, staff)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 3
+    batches = []
+    show = watching.show
+    monkeypatch.setattr(
+        watching, "show", lambda batch: batches.append({n: len(c) for n, c in batch.items()}) or show(batch)
+    )
+    cancel(buyer, order)
+    assert [stream.status_now() for stream in streams] == ["CANCELLED"] * 3
+    assert batches == [{order.number: 3}]
+
+
+def test_a_change_that_the_document_does_not_show_is_not_sent(transport, listener, buyer, order, payment, monkeypatch):
+    stream = listener.watch(order, buyer, STATUS)
+    assert stream.status_now() == "UNPAID"
+    shown = threading.Event()
+    show = watching.show
+    monkeypatch.setattr(watching, "show", lambda batch: [*show(batch), shown.set()][:-1])
+    close(payment)
+    assert shown.wait(PATIENCE)
+    cancel(buyer, order)
+    assert stream.status_now() == "CANCELLED"
+
+
+def test_what_is_rolled_back_is_not_told(transport, listener, buyer, order):
+    stream = listener.watch(order, buyer, HISTORY)
+    assert history(stream.state()) == ["order.created"]
+    with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
+        mark_timed_out(order, now=order.created_at)
+        raise RuntimeError
+    cancel(buyer, order)
+    assert history(stream.state()) == ["order.created", "order.cancelled"]
+
+
+def test_the_status_never_goes_back(listener, buyer, order):
+    """Messages that come late, twice or too early only cause another read."""
+    stream = listener.watch(order, buyer, HISTORY)
+    seen = [stream.state()]
+    for name in ("payment.closed", "payment.opened", "payment.closed"):
+        record(order, name, at=order.created_at)
+        listener.loop.call_soon_threadsafe(listener.app.hub.changed, [order.number, "unknown", order.number])
+    cancel(buyer, order)
+    while (chunk := stream.chunk()) is not None:
+        stream.chunks.queue.appendleft(chunk)
+        seen.append(stream.state())
+    lengths = [len(history(state)) for state in seen]
+    assert lengths == sorted(set(lengths))
+    assert [state["data"]["orderUpdated"]["status"] for state in seen][-2:] == ["UNPAID", "CANCELLED"]
+
+
+# --- The clients -----------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_leaves_nothing_behind(listener, buyer, order):
+    streams = [listener.watch(order, buyer) for _ in range(3)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 3
+    assert listener.waiting() == 3
+    for stream in streams:
+        stream.leave()
+    until(lambda: not listener.waiting())
+    for stream in streams:
+        stream.done.result(PATIENCE)
+    hub = listener.app.hub
+    assert (hub.everyone(), hub._waiters, hub._due, hub._per_owner) == ([], {}, {}, {})
+    until(lambda: not tasks_of_requests(listener))
+
+
+def tasks_of_requests(listener):
+    async def names():
+        return [repr(task.get_coro()) for task in asyncio.all_tasks()]
+
+    return [name for name in listener.submit(names()).result(PATIENCE) if "until_gone" in name or "__call__" in name][
+        1:
+    ]
+
+
+def test_a_client_that_leaves_before_its_body_is_there(listener, buyer):
+    stream = listener.open(b"{}", token=buyer.token, withheld=True)
+    stream.leave()
+    until(stream.done.done)
+    assert listener.waiting() == 0
+
+
+def test_too_many_streams_of_one_user(listener, buyer, order, settings, staff):
+    settings.STREAMS_PER_USER = 2
+    streams = [listener.watch(order, buyer) for _ in range(2)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 2
+    third = listener.watch(order, buyer)
+    assert b'"code":"RATE_LIMITED"' in third.everything()
+    assert listener.waiting() == 2
+    assert listener.watch(order, staff).status_now() == "UNPAID"
+    streams[0].leave()
+    until(lambda: listener.waiting() == 2)
+    assert listener.watch(order, buyer).status_now() == "UNPAID"
+
+
+def test_too_many_streams_of_one_process(listener, buyer, staff, order, settings):
+    settings.STREAMS_PER_PROCESS = 1
+    assert listener.watch(order, buyer).status_now() == "UNPAID"
+    with CaptureQueriesContext(connection) as queries:
+        assert b'"code":"RATE_LIMITED"' in listener.watch(order, staff).everything()
+    assert len(queries) == 0
+    assert listener.waiting() == 1
+
+
+def test_the_end_of_the_token_ends_the_stream(listener, user, order):
+    stream = listener.watch(order, Shopper(token=issue_token(user, ttl_seconds=2).text))
+    assert stream.status_now() == "UNPAID"
+    state = stream.state()
+    assert [error["extensions"]["code"] for error in state["errors"]] == ["UNAUTHENTICATED"]
+    assert stream.rest == "\nevent: complete\ndata: \n\n"
+    assert stream.chunk() is None
+    until(lambda: not listener.waiting())
+
+
+def test_a_token_that_has_ended_opens_no_stream(listener, user, order):
+    token = issue_token(user, ttl_seconds=1).text
+    until(lambda: not is_good(token))
+    assert refusals(listener.watch(order, Shopper(token=token))) == ["UNAUTHENTICATED"]
+
+
+def is_good(token):
+    try:
+        return user_of(f"Bearer {token}")
+    except Exception:
+        return None
+
+
+# --- The sweep -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sweeping(monkeypatch):
+    monkeypatch.setattr(stream_module, "SWEEP_SECONDS", 0.1)
+
+
+def deaf(monkeypatch):
+    """Messages do not come any more."""
+    monkeypatch.setattr(publishing.Publisher, "put", lambda self, number: None)
+    monkeypatch.setattr(watching, "events_behind", lambda newest: (newest or 0, []))
+
+
+def test_an_end_that_no_message_told_is_found(monkeypatch, sweeping, listener, buyer, order):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    deaf(monkeypatch)
+    cancel(buyer, order)
+    assert stream.status_now() == "CANCELLED"
+
+
+def test_the_sweep_is_two_queries_however_many_wait(buyer, stranger, order, courses):
+    clients = [
+        watching.Client(order.number, watching.GraphQLRequestData("q", None, None, None), user_of(f"Bearer {s.token}"),
+                        expires_at=time.time(), request_id="") for s in (buyer, stranger) for _ in range(20)
+    ]  # fmt: skip
+    with CaptureQueriesContext(connection) as queries:
+        assert watching.ended_among(clients) == []
+        assert watching.signed_out_among(clients) == []
+    assert len(queries) == 2
+
+
+@pytest.mark.parametrize("how", ["logout", "password", "inactive"])
+def test_who_signs_out_is_told_no_more(sweeping, listener, user, buyer, order, how):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    if how == "logout":
+        end_token(user_of(f"Bearer {buyer.token}")[1])
+    elif how == "password":
+        user.set_password("another")
+        user.save()
+    else:
+        type(user).objects.update(is_active=False)
+    assert stream.state()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert stream.chunk() is None
+
+
+# --- Lines that break ------------------------------------------------------------------------------------------------
+
+
+def test_a_change_while_redis_is_away_is_seen_when_it_is_back(redis, heard, listener, buyer, order):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    redis.kill()
+    cancel(buyer, order)
+    publisher_idle()
+    assert stream.chunks.empty()
+    redis.start()
+    assert stream.status_now() == "CANCELLED"
+    assert len(heard) == 2
+
+
+def publisher_idle():
+    assert publishing.publisher(os.getpid()).idle.wait(PATIENCE)
+
+
+@pytest.mark.postgres
+def test_a_change_while_the_listener_is_cut_off_is_seen_on_its_return(heard, monkeypatch, listener, buyer, order):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    back = threading.Event()
+    with psycopg.connect(postgres_dsn(), autocommit=True) as other:
+        monkeypatch.setattr(sources, "postgres_dsn", lambda: (back.wait(PATIENCE), postgres_dsn())[1])
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        assert other.execute(cut).fetchall() == [(True,)]
+    record(order, "payment.closed", at=order.created_at)
+    # The loop of the streams stands still until the change is committed and told to nobody.
+    with transaction.atomic():
+        mark_timed_out(order, now=order.created_at)
+    publisher_idle()
+    back.set()
+    while (status := stream.status_now()) == "UNPAID":
+        pass
+    assert status == "TIMED_OUT"
+    assert len(heard) == 2
+
+
+def test_a_read_that_fails_is_done_again(listener, buyer, order, monkeypatch):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    monkeypatch.setattr("backend.live.hub.PAUSE_SECONDS", 0.01)
+    show, failures = watching.show, [1, 2]
+
+    def fails_twice(batch):
+        if failures:
+            failures.pop()
+            raise psycopg.OperationalError
+        return show(batch)
+
+    monkeypatch.setattr(watching, "show", fails_twice)
+    cancel(buyer, order)
+    assert stream.status_now() == "CANCELLED"
+    assert failures == []
+
+
+# --- Telling ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_redis_costs_a_notify_nothing(settings, monkeypatch, payment, alipay):
+    """The request only fills a queue: whoever speaks to Redis, it is not its thread; and it is tried once."""
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    tries, done = [], threading.Event()
+    sender = publishing.redis_sender
+
+    def watched(url):
+        send = sender(url)
+
+        def tried(message):
+            tries.append((threading.current_thread(), message))
+            try:
+                send(message)
+            finally:
+                done.set()
+
+        return tried
+
+    connects = []
+    monkeypatch.setattr(publishing, "redis_sender", watched)
+    connect = publishing_connection()
+    monkeypatch.setattr(connect, "_connect", lambda self: connects.append(1) or refuse())
+    assert post_notify(alipay.paid_notify(payment)).content == b"success"
+    assert done.wait(PATIENCE)
+    publisher_idle()
+    assert [message for _, message in tries] == [payment.order.number]
+    assert tries[0][0] is not threading.current_thread()
+    assert connects == [1]
+
+
+def publishing_connection():
+    from redis.connection import Connection
+
+    return Connection
+
+
+def refuse():
+    raise ConnectionRefusedError
+
+
+def test_a_publisher_that_cannot_send_goes_on(caplog):
+    sent = []
+
+    def send(message):
+        sent.append(message)
+        if len(sent) < 3:
+            raise OSError
+
+    publisher = Publisher(send)
+    for number in ("1", "2", "3"):
+        publisher.put(number)
+        assert publisher.idle.wait(PATIENCE)
+    assert sent == ["1", "2", "3"]
+    assert len([line for line in caplog.messages if "cannot be told" in line]) == 1
+
+
+def test_what_waits_is_sent_together_and_once():
+    gate, sent = threading.Event(), []
+
+    def send(message):
+        sent.append(message)
+        gate.wait(PATIENCE)
+
+    publisher = Publisher(send)
+    publisher.put("first")
+    until(lambda: sent)
+    for number in ["a", "b", "a"] + [str(n) for n in range(99)]:
+        publisher.put(number)
+    gate.set()
+    assert publisher.idle.wait(PATIENCE)
+    assert sent[1].split()[:3] == ["a", "b", "0"]
+    assert [len(message.split()) for message in sent] == [1, 100, 1]
+
+
+def test_a_queue_that_is_full_drops_and_does_not_wait(monkeypatch):
+    monkeypatch.setattr(publishing, "MOST_QUEUED", 2)
+    gate = threading.Event()
+    publisher = Publisher(lambda message: gate.wait(PATIENCE))
+    for _ in range(10):
+        publisher.put("1")
+    assert publisher._queue.qsize() <= 2
+    gate.set()
+
+
+def test_only_what_a_client_could_wait_for_is_told(monkeypatch, order, payment):
+    told = []
+    monkeypatch.setattr(live, "announce", told.append)
+    record(order, "payment.closed", at=order.created_at)
+    mark_timed_out(order, now=order.created_at)
+    assert told == [order.number] * 2
+    record(order, "refund.requested", at=order.created_at)
+    assert told == [order.number] * 2
+
+
+def test_telling_needs_no_statement(order, settings):
+    with CaptureQueriesContext(connection) as queries:
+        live.announce(order.number)
+    assert len(queries) == 0
+
+
+def test_a_stop_cuts_the_streams_without_calling_them_complete(listener, buyer, order):
+    streams = [listener.watch(order, buyer, accept=accept) for accept in (SSE, SSE)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 2
+    listener.loop.call_soon_threadsafe(listener.app.hub.stop)
+    assert [stream.everything() for stream in streams] == [b"", b""]
+    assert listener.waiting() == 0
+    late = listener.watch(order, buyer)
+    assert late.everything() == b""
+
+
+def test_nothing_is_told_before_the_commit(redis, monkeypatch, order):
+    told = []
+    monkeypatch.setattr(publishing.Publisher, "put", lambda self, number: told.append(number))
+    with transaction.atomic():
+        mark_timed_out(order, now=order.created_at)
+        assert told == []
+    assert told == [order.number]
+    told.clear()
+    with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
+        live.announce(order.number)
+        raise RuntimeError
+    assert told == []
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, listener, buyer):
+    monkeypatch.setattr(stream_module, "BODY_SECONDS", 0.05)
+    stream = listener.open(b"{}", token=buyer.token, withheld=True)
+    assert b"did not arrive whole" in stream.everything()
+    assert stream.status == 400
