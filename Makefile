@@ -6,7 +6,7 @@ PORT ?= 8000
 STAMP := $(VENV)/.stamp-$(shell sha256sum requirements.lock | cut -c1-12)
 export PORT
 
-.PHONY: setup run serve test lint bench schema lock
+.PHONY: setup storefront run serve test lint bench schema lock
 
 # The virtual environment; made anew only when requirements.lock changes.
 setup: $(STAMP)
@@ -19,8 +19,12 @@ $(STAMP): requirements.lock
 	@rm -f $(VENV)/.stamp-*; touch $@
 
 # The whole shop on this machine: simulator, server, demo data. Ctrl-C stops it all.
-run: setup
+run: setup storefront
 	@DEBUG=$${DEBUG:-1} $(BIN)/python tools/run.py
+
+# The storefront's files in frontend/dist, where Node.js 20+ is there; served by run and serve.
+storefront: setup
+	@VENV=$(VENV) tools/storefront.sh
 
 # The production server alone; its settings come from the environment.
 serve: setup
@@ -38,6 +42,7 @@ bench: setup
 # The contract as a file; CI compares it with the code.
 schema: setup
 	DEBUG=1 $(BIN)/python manage.py export_schema backend.schema --path schema.graphql
+	DEBUG=1 $(BIN)/python manage.py export_possible_types
 
 # Newest versions that fit pyproject.toml, with hashes; needs uv.
 lock:

@@ -244,6 +244,10 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
+STOREFRONT_DIR = BASE_DIR / "frontend" / "dist"
+if STOREFRONT_DIR.is_dir():
+    WHITENOISE_ROOT = STOREFRONT_DIR  # its files; its page is a view's, with a policy
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/assets/.+-[\w-]{8}\.\w+$"  # named after their content by Vite
 APPEND_SLASH = False  # a redirect is a failed delivery to Alipay's notify sender; an address is right or it is 404
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
 from backend.payments import views as payments
@@ -21,6 +21,21 @@ def no_icon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+STOREFRONT = (
+    "",
+    "courses/<id>",
+    "cart",
+    "sign-in",
+    "cashier/<id>",
+    "pay/success",
+    "orders",
+    "orders/<id>",
+    "my-courses",
+)
+"""The storefront's pages (frontend/src/router.ts)."""
+OURS = ("graphql", "payments", "order", "healthz", "metrics", "admin", "static", "assets")
+"""Below these the storefront has nothing to say, not even that there is nothing."""
+
 urlpatterns = [
     # A token in a header, never a cookie: there is nothing for a foreign page to ride on.
     path("graphql", csrf_exempt(CoursepayView.as_view(schema=schema, graphql_ide=ide()))),
@@ -30,6 +45,6 @@ urlpatterns = [
     path("healthz/live", live),
     path("favicon.ico", no_icon),
     path("admin/", admin.site.urls),
-    path("", shopfront.shop),
-    path("pay/success", shopfront.result),
+    *(path(address, shopfront.page) for address in STOREFRONT),
+    re_path(rf"^(?!(?:{'|'.join(OURS)})(?:/|$)).*$", shopfront.missing),
 ]

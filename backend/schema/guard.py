@@ -80,6 +80,8 @@ class Figures:
     repeats: int = 0
     names: Counter[str] = field(default_factory=Counter)
     """How often each response name stands here, not further down: these are compared pair by pair."""
+    here: int = 0
+    """Fields that stand here, not further down; ``__typename``, which clients add everywhere, does nothing."""
     cost: Cost = field(default_factory=Cost)
 
     def add_field(self, node: FieldNode, inner: "Figures", factor: Factor) -> None:
@@ -87,6 +89,7 @@ class Figures:
         self.depth = max(self.depth, 1 + inner.depth)
         self.aliases += node.alias is not None
         self.names[(node.alias or node.name).value] += 1
+        self.here += node.name.value != "__typename"
         self.cost.fixed += 1
         self.cost.add(factor, inner.cost)
 
@@ -94,6 +97,7 @@ class Figures:
         self.add_counts(inner)
         self.depth = max(self.depth, inner.depth)
         self.names.update(inner.names)
+        self.here += inner.here
         self.cost.add(1, inner.cost)
 
     def add_counts(self, inner: "Figures") -> None:
@@ -212,8 +216,8 @@ def costs_of(walk: Walk, given: Limits | None) -> Iterator[tuple[str | None, tup
     for node in walk.operations:
         figures = walk.operation(node)
         limits = limits_for(walk, given)
-        if node.operation == OperationType.MUTATION and (mutations := figures.names.total()) > limits.mutations:
-            raise TooComplex(mutations, "mutations", limits.mutations)
+        if node.operation == OperationType.MUTATION and figures.here > limits.mutations:
+            raise TooComplex(figures.here, "mutations", limits.mutations)
         figures.check(limits)
         if not figures.cost.parts and figures.cost.fixed > limits.cost:
             raise TooComplex(figures.cost.fixed, "fields to answer", limits.cost)

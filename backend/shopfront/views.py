@@ -1,65 +1,38 @@
-"""The plain shop page: a catalogue, a basket, and what became of the orders. It asks GraphQL like any other client.
+"""The storefront: one page for all its addresses, built from frontend/ and run in the browser.
 
-One template serves both addresses, so that it stands wherever STOREFRONT_URL names no storefront of its own.
+Where it is not built (there is no Node), a page says what to install.
 """
 
-import json
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
-from backend.shopfront.texts import texts
-
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-YEAR_SECONDS = 365 * 24 * 3600
-_SWITCHES = {f"lang={code}": code for code, _name in settings.LANGUAGES}
 
 
 @require_safe
-def shop(request: HttpRequest) -> HttpResponse:
-    """The catalogue with basket, orders and courses of one's own."""
-    return switched(request) or page(request, mode="shop")
+def page(request: HttpRequest, **address: Any) -> HttpResponse:
+    """The same page everywhere; what it shows is its own router's matter."""
+    return storefront(request, status=200)
 
 
 @require_safe
-def result(request: HttpRequest) -> HttpResponse:
-    """Where Alipay sends the browser back to. What it brought is looked at by the page, through ``confirmReturn``."""
-    return switched(request) or page(request, mode="result")
+def missing(request: HttpRequest, **address: Any) -> HttpResponse:
+    """An address that the storefront has not: its own page says so, and crawlers hear it from the status."""
+    return storefront(request, status=404)
 
 
-def switched(request: HttpRequest) -> HttpResponse | None:
-    """A redirect that keeps the language in Django's cookie, where ``lang`` asks for one.
-
-    The rest of the query is passed on byte for byte: on the way back from the cashier it is signed.
-    """
-    parts = request.META.get("QUERY_STRING", "").split("&")
-    asked = [_SWITCHES[part] for part in parts if part in _SWITCHES]
-    if not asked:
-        return None
-    rest = "&".join(part for part in parts if part not in _SWITCHES)
-    response = HttpResponseRedirect(f"{request.path}?{rest}" if rest else request.path)
-    response.set_cookie(
-        settings.LANGUAGE_COOKIE_NAME, asked[-1], max_age=YEAR_SECONDS, samesite="Lax", secure=settings.HTTPS
-    )
-    return response
-
-
-def page(request: HttpRequest, *, mode: str) -> HttpResponse:
-    query = request.META.get("QUERY_STRING", "")
-    context = {
-        "mode": mode,
-        "texts": json.dumps({name: str(text) for name, text in texts().items()}, ensure_ascii=False),
-        "demo": settings.DEBUG,
-        "other_language": "zh-hans" if (get_language() or "").startswith("en") else "en",
-        "query_before_switch": f"{query}&" if query else "",
-    }
-    response = render(request, "shopfront/shop.html", context)
+def storefront(request: HttpRequest, *, status: int) -> HttpResponse:
+    try:
+        response = HttpResponse((settings.STOREFRONT_DIR / "index.html").read_bytes(), status=status)
+    except FileNotFoundError:
+        response = render(request, "shopfront/not_built.html", {"demo": settings.DEBUG}, status=status)
     response["Content-Security-Policy"] = POLICY
     response["Cache-Control"] = "no-store"  # the address of the result page carries a signed query
     return response

@@ -123,6 +123,7 @@ def test_a_name_is_counted_where_it_stands():
 def test_a_name_is_not_hidden_by_an_alias():
     assert refused("mutation { login __typename: login }") == (2, 1)
     assert refused("mutation { login login }") == (2, 1)
+    assert refused("mutation { __typename login ... { __typename } }") is None
     assert refused("mutation { ...A } fragment A on Mutation { login ... { logout } }") == (2, 1)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -35,16 +36,14 @@ class Command(BaseCommand):
         if strangers := set(urls) - set(settings.EVENT_URLS):
             raise CommandError(f"Not in EVENT_URLS: {', '.join(sorted(strangers))}")
         events = Event.objects.order_by("pk")
-        if options["id"]:
-            events = events.filter(key__in=options["id"])
-            if unknown := set(options["id"]) - set(events.values_list("key", flat=True)):
-                raise CommandError(f"There is no event {', '.join(sorted(unknown))}.")
         if options["order"] is not None:
             events = events.filter(order_number=options["order"])
         if options["name"]:
             events = events.filter(name=options["name"])
         if options["since"] is not None:
             events = events.filter(created_at__gte=moment(options["since"]))
+        if options["id"]:
+            events = named(events, options["id"])
         if given_up_only := not options["all"] and not options["id"]:
             lost = {"deliveries__status": DeliveryStatus.GIVEN_UP, "deliveries__url__in": urls}
             events = events.filter(**lost).distinct()
@@ -54,6 +53,12 @@ class Command(BaseCommand):
                 deliver_again(pks[start : start + AT_ONCE], urls=urls, given_up_only=given_up_only)
         verb = "would be" if options["dry_run"] else "are"
         self.stdout.write(f"{len(pks)} events {verb} sent again to {', '.join(urls)}.")
+
+
+def named(events: QuerySet[Event], keys: list[str]) -> QuerySet[Event]:
+    if unknown := set(keys) - set(Event.objects.filter(key__in=keys).values_list("key", flat=True)):
+        raise CommandError(f"There is no event {', '.join(sorted(unknown))}.")
+    return events.filter(key__in=keys)
 
 
 def moment(text: str) -> datetime:
