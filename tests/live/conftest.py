@@ -161,10 +161,11 @@ def production_server(tree, start, database, tmp_path) -> Server:
     keyfiles.write_once(keys / "app.pem", app)
     keyfiles.write_once(keys / "alipay_private.pem", alipay)
     keyfiles.write_once(keys / "alipay.pem", keyfiles.public_key_of(alipay))
-    (port,) = free_ports(1)
+    port, stream_port = free_ports(2)
     env = {
         "DEBUG": "0",
         "PORT": str(port),
+        "STREAM_PORT": str(stream_port),
         "WEB_WORKERS": "2",
         "SECRET_KEY": "production's own, fifty characters long and then some",
         "DATABASE_URL": database,

@@ -6,6 +6,7 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
 /** An unpaid order to give up. */
 export type CancelOrderInput = {
+  /** The order's id. */
   orderId: string;
 };
 
@@ -31,41 +32,64 @@ export type CreateOrderInput = {
 
 /** The name of a refusal, for code to branch on. */
 export type ErrorCode =
+  /** Courses that the buyer owns already; courseIds says which. */
   | 'ALREADY_OWNED'
+  /** Courses that are not on sale, or do not exist; courseIds says which. */
   | 'COURSES_UNAVAILABLE'
+  /** The key was used before, for another input. */
   | 'IDEMPOTENCY_KEY_REUSED'
+  /** The user name or the password is wrong. */
   | 'INVALID_CREDENTIALS'
+  /** An argument is not of the form it must have; field says which. */
   | 'INVALID_INPUT'
+  /** The order holds no money that could be refunded. */
   | 'NOTHING_TO_REFUND'
+  /** An unpaid order holds one of these courses; order is that order. */
   | 'OPEN_ORDER_EXISTS'
+  /** Only an unpaid order can be cancelled. */
   | 'ORDER_NOT_CANCELLABLE'
+  /** There is no such order, or it is another's. */
   | 'ORDER_NOT_FOUND'
+  /** The order is not waiting for money any more. */
   | 'ORDER_NOT_PAYABLE'
+  /** The total is not what the courses cost now; actualTotal is. */
   | 'PRICE_CHANGED'
+  /** Too many tries; retryAfterMs says how long to wait. */
   | 'RATE_LIMITED'
+  /** More than is left to refund. */
   | 'REFUND_TOO_LARGE';
 
 /** A name and its password. */
 export type LoginInput = {
+  /** Its password. */
   password: string;
+  /** The name of the account. */
   username: string;
 };
 
 /** How much of an order's money was given back. */
 export type OrderRefundState =
+  /** No money is kept. */
   | 'FULL'
+  /** Nothing was given back. */
   | 'NONE'
+  /** A part was given back; money is still kept. */
   | 'PARTIAL';
 
 /** Where an order stands. Refunds are rows of their own, never a status. */
 export type OrderStatus =
+  /** The buyer gave it up. Money that comes for it is given back. */
   | 'CANCELLED'
+  /** The money came, and the courses are open. */
   | 'PAID'
+  /** Its time to pay is over. Money that was on its way can still make it PAID. */
   | 'TIMED_OUT'
+  /** Waiting for money. */
   | 'UNPAID';
 
 /** An unpaid order to pay. */
 export type PayOrderInput = {
+  /** The order's id. */
   orderId: string;
   /** Another way to pay than before. */
   payType?: PayType | null | undefined;
@@ -73,13 +97,18 @@ export type PayOrderInput = {
 
 /** How the buyer pays. */
 export type PayType =
+  /** Alipay. */
   | 'ALIPAY'
+  /** WeChat Pay; not offered yet. */
   | 'WECHAT_PAY';
 
 /** Where a refund stands. */
 export type RefundStatus =
+  /** The provider refused it for good. */
   | 'FAILED'
+  /** On its way; asked for until the provider says yes or no. */
   | 'PENDING'
+  /** The money is back with the buyer. */
   | 'SUCCEEDED';
 
 export type CreateOrderMutationVariables = Exact<{
