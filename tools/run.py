@@ -26,6 +26,7 @@ def main() -> int:
     os.environ.setdefault("DEBUG", "1")
     os.environ.setdefault("WEB_WORKERS", "1")
     os.environ["SIMULATOR_PORT"] = str(SIMULATOR_PORT)
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(ROOT / "var" / "metrics" / str(PORT)))
     for port in (PORT, SIMULATOR_PORT):
         refuse_taken(port)
     prepare()

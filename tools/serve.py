@@ -4,6 +4,11 @@ import os
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from backend.monitoring import folder  # noqa: E402 - imports nothing
+
 
 def command() -> list[str]:
     environment = os.environ
@@ -22,6 +27,8 @@ def command() -> list[str]:
 
 
 def main() -> None:
+    shared = str(ROOT / "var" / "metrics" / os.environ.get("PORT", "8000"))
+    folder.prepare(Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)))
     arguments = command()
     os.execv(arguments[0], arguments)
 
