@@ -1,6 +1,7 @@
 """Settings. What varies comes from the environment; DEBUG=1 alone runs the demo, DEBUG=0 alone says what is missing."""
 
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,13 @@ def positive(name: str, default: int) -> int:
     return int(text)
 
 
+def networks(name: str, default: list[str]) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(text, strict=False) for text in comma_list(name, []) or default]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}. List addresses or networks, such as 10.0.0.0/8.") from error
+
+
 def one_of(name: str, default: str, *choices: str) -> str:
     value = str(env.str(name, default=default))
     if value not in choices:
@@ -58,6 +66,7 @@ SECRET_KEY = (
 THIS_MACHINE = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = comma_list("ALLOWED_HOSTS", THIS_MACHINE)
 TRUSTED_PROXIES = comma_list("TRUSTED_PROXIES", [])
+METRICS_ALLOW = networks("METRICS_ALLOW", ["127.0.0.0/8", "::1"])
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 STOREFRONT_URL = env.str("STOREFRONT_URL", default=PUBLIC_URL).rstrip("/")
 
@@ -87,9 +96,11 @@ INSTALLED_APPS = [
     "backend.payments",
     "backend.schema",
     "backend.shopfront",
+    "backend.monitoring",
 ]
 MIDDLEWARE = [
     "backend.middleware.RequestIds",
+    "backend.monitoring.middleware.Monitoring",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -136,7 +147,7 @@ def database() -> dict[str, Any]:
     else:
         config["CONN_HEALTH_CHECKS"] = True
         ours = {
-            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=10), "timeout": 10},
+            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
             "server_side_binding": True,
             "prepare_threshold": 2,
             "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
@@ -156,6 +167,9 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 TOKEN_TTL_SECONDS = positive("TOKEN_TTL_SECONDS", 43200)
+REDIS_URL = env.str("REDIS_URL", default="")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// (over TLS) or unix://")
 RATE_LIMITS = one_of("RATE_LIMITS", "on", "on", "off") == "on"
 
 LANGUAGE_CODE = "zh-hans"
@@ -232,7 +246,6 @@ TRUSTED_DOCUMENTS_FILE = BASE_DIR / "frontend" / "trusted-documents.json"
 
 # --- Live order status -----------------------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="")
 DATABASE_LISTEN_URL = env.str("DATABASE_LISTEN_URL", default="")  # past a pgbouncer, which cannot LISTEN
 STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=15.0)
 STREAMS_PER_USER = env.int("STREAMS_PER_USER", default=10)

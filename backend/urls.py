@@ -1,4 +1,4 @@
-"""Every address of the backend."""
+"""Every address of the backend but those of its watchers: backend.monitoring.middleware answers these."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -9,11 +9,6 @@ from backend.payments import views as payments
 from backend.schema.assembly import schema
 from backend.schema.view import CoursepayView, ide
 from backend.shopfront import views as shopfront
-
-
-def live(request: HttpRequest) -> HttpResponse:
-    """The process is up and answers; what it stands on is another question."""
-    return HttpResponse("ok", content_type="text/plain")
 
 
 def no_icon(request: HttpRequest) -> HttpResponse:
@@ -42,7 +37,6 @@ urlpatterns = [
     path("payments/alipay/notify/", payments.alipay_notify),
     path("payments/alipay/return/", payments.alipay_return),
     path("order/success/", payments.order_success),
-    path("healthz/live", live),
     path("favicon.ico", no_icon),
     path("admin/", admin.site.urls),
     *(path(address, shopfront.page) for address in STOREFRONT),

@@ -27,6 +27,7 @@ def main() -> int:
     os.chdir(ROOT)
     os.environ.setdefault("DEBUG", "1")
     os.environ["SIMULATOR_PORT"] = str(SIMULATOR_PORT)
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(ROOT / "var" / "metrics" / str(PORT)))
     for port in (PORT, SIMULATOR_PORT):
         refuse_taken(port)
     prepare()

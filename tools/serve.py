@@ -12,6 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from backend.monitoring import folder  # noqa: E402 - imports nothing
+
 HOST = os.environ.get("HOST", "127.0.0.1")
 PORT = os.environ.get("PORT", "8000")
 STREAM_PORT = os.environ.get("STREAM_PORT", str(int(PORT) + 1))
@@ -76,6 +81,8 @@ def allow_many_files() -> None:
 
 def main() -> int:
     allow_many_files()
+    shared = str(ROOT / "var" / "metrics" / PORT)
+    folder.prepare(Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)))
     return supervise([subprocess.Popen(shop()), subprocess.Popen(stream())])
 
 

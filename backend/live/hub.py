@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
+from backend.monitoring.meters import set_waiting_streams
+
 logger = logging.getLogger("coursepay.live")
 
 BATCH = 100
@@ -79,10 +81,11 @@ class Hub(Generic[W]):
         self._due: dict[str, set[W]] = {}
         self._stirred = asyncio.Event()
         self._per_owner: Counter[int] = Counter()
+        self._clients = 0
         self.is_stopping = False
 
     def __len__(self) -> int:
-        return self._per_owner.total()
+        return self._clients
 
     def of_owner(self, owner: int) -> int:
         return self._per_owner[owner]
@@ -94,6 +97,7 @@ class Hub(Generic[W]):
         """From now on it hears of changes; the present state is read for it first."""
         self._waiters.setdefault(waiter.number, set()).add(waiter)
         self._per_owner[waiter.owner] += 1
+        self._count(1)
         self._due.setdefault(waiter.number, set()).add(waiter)
         self._stirred.set()
         if self.is_stopping:
@@ -104,9 +108,14 @@ class Hub(Generic[W]):
         waiters.remove(waiter)
         if not waiters:
             del self._waiters[waiter.number]
+        self._count(-1)
         self._per_owner[waiter.owner] -= 1
         if not self._per_owner[waiter.owner]:
             del self._per_owner[waiter.owner]
+
+    def _count(self, change: int) -> None:
+        self._clients += change
+        set_waiting_streams(self._clients)
 
     def changed(self, numbers: Iterable[str]) -> None:
         for number in numbers:

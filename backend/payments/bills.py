@@ -4,24 +4,28 @@ import logging
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
+from backend.payments.billed import has_anything
 from backend.payments.discrepancies import NO_BILL, open_discrepancy
 from backend.payments.findings import Summary, printable
-from backend.payments.models import Bill, BillStatus, Payment
+from backend.payments.models import Bill, BillStatus, Payment, ProviderName
 from backend.payments.providers.base import BillNotReady, ProviderError
-from backend.payments.reconciliation import ALIPAY, has_anything, reconcile
+from backend.payments.reconciliation import reconcile
 
 logger = logging.getLogger("coursepay.bills")
 
+ALIPAY = ProviderName.ALIPAY.value
 READY_AT = time(10, 30)
 """In Beijing: Alipay makes the bill of a day between nine and ten of the next morning (protocol, 5.6)."""
-LOOK_BACK = timedelta(days=31)
+LOOK_BACK = 31
+"""Days: bills that were missed are asked for so long."""
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=10), timedelta(hours=2)
 NO_TRADES_AFTER = timedelta(days=1)
 """A day on which nobody paid has no bill; so long it may also be late."""
 GIVE_UP_AFTER = timedelta(days=3)
+LEASE = timedelta(minutes=15)
+"""Longer than a bill may take to be fetched, ten minutes, in which nobody renews it."""
 
 
 class LeaseLost(Exception):
@@ -29,14 +33,13 @@ class LeaseLost(Exception):
 
 
 def announce() -> None:
-    """A row for each day whose bill should be ready by now, since the last one; none before the shop's first day."""
+    """A row for each day whose bill should be ready by now and that has none yet; none before the shop's first day."""
     newest = newest_day(timezone.localtime())
-    if Bill.objects.filter(provider=ALIPAY, day=newest).exists():
-        return
-    if (first := first_day(newest)) is not None:
+    days = {newest - timedelta(days=n) for n in range(LOOK_BACK)}
+    days -= set(Bill.objects.filter(provider=ALIPAY, day__in=days).values_list("day", flat=True))
+    if days and (first := first_day()) is not None:
         now = timezone.now()
-        days = [first + timedelta(days=n) for n in range((newest - first).days + 1)]
-        rows = [Bill(provider=ALIPAY, day=day, since=now, next_try_at=now) for day in days]
+        rows = [Bill(provider=ALIPAY, day=day, since=now, next_try_at=now) for day in sorted(days) if day >= first]
         Bill.objects.bulk_create(rows, ignore_conflicts=True)
 
 
@@ -45,15 +48,10 @@ def newest_day(now: datetime) -> date:
     return now.date() - timedelta(days=1 if now.time() >= READY_AT else 2)
 
 
-def first_day(newest: date) -> date | None:
-    """The first day that has no row yet; None when the shop had not begun by ``newest``."""
-    known = Bill.objects.filter(provider=ALIPAY, day__lt=newest).order_by("-day").values_list("day", flat=True).first()
-    if known is not None:
-        return max(known + timedelta(days=1), newest - LOOK_BACK)
+def first_day() -> date | None:
+    """When the shop began to ask for money, in Beijing; None where it has not."""
     opened = Payment.objects.filter(provider=ALIPAY).order_by("pk").values_list("created_at", flat=True).first()
-    if opened is None or timezone.localtime(opened).date() > newest:
-        return None
-    return max(timezone.localtime(opened).date(), newest - LOOK_BACK)
+    return None if opened is None else timezone.localtime(opened).date()
 
 
 def try_bill(bill_id: int) -> None:
@@ -73,7 +71,10 @@ def try_bill(bill_id: int) -> None:
 
 def compare(bill: Bill, *, progress: Callable[[int, int], None] | None = None) -> Summary:
     """Hold it against our books and keep what came of it. Raises ProviderError, LeaseLost."""
-    summary = reconcile(bill.provider, bill.day, progress=progress, keep=lambda: renew(bill))
+    extend(bill)
+    summary = reconcile(
+        bill.provider, bill.day, progress=progress, keep=lambda: renew(bill), last_try=is_last_try(bill)
+    )
     bill.summary, bill.compared_at = summary.as_json(), timezone.now()
     if summary.unanswered:
         try_later(bill, f"{summary.unanswered} questions had no answer", summary=bill.summary)
@@ -86,22 +87,28 @@ def take(day: date) -> Bill:
     """The day's row, ours for now: whoever else is at it stops."""
     now = timezone.now()
     bill, _ = Bill.objects.get_or_create(provider=ALIPAY, day=day, defaults={"since": now, "next_try_at": now})
-    bill.next_try_at = now + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    bill.since, bill.next_try_at = now, now + LEASE
     Bill.objects.filter(pk=bill.pk).update(status=BillStatus.WAITING, next_try_at=bill.next_try_at, since=now)
-    bill.since = now
     return bill
 
 
 def renew(bill: Bill) -> None:
     """Keep the lease of a bill that takes longer than one. Raises LeaseLost."""
-    lease, now = timedelta(seconds=settings.JOB_LEASE_SECONDS), timezone.now()
     assert bill.next_try_at is not None
-    if now < bill.next_try_at - lease / 2:
-        return
-    held = Bill.objects.filter(pk=bill.pk, next_try_at=bill.next_try_at)
-    if held.update(next_try_at=now + lease) != 1:
+    if timezone.now() >= bill.next_try_at - LEASE / 2:
+        extend(bill)
+
+
+def extend(bill: Bill) -> None:
+    """A whole lease from now on. Raises LeaseLost."""
+    until = timezone.now() + LEASE
+    if Bill.objects.filter(pk=bill.pk, next_try_at=bill.next_try_at).update(next_try_at=until) != 1:
         raise LeaseLost
-    bill.next_try_at = now + lease
+    bill.next_try_at = until
+
+
+def is_last_try(bill: Bill) -> bool:
+    return timezone.now() - bill.since > GIVE_UP_AFTER
 
 
 def not_ready(bill: Bill, outcome: str) -> None:
@@ -116,7 +123,7 @@ def try_later(bill: Bill, outcome: str, **changes: object) -> None:
     """Later each time; after three days it is for people."""
     logger.warning("bill %s: %s", bill, outcome)
     now = timezone.now()
-    if now - bill.since > GIVE_UP_AFTER:
+    if is_last_try(bill):
         open_discrepancy(
             NO_BILL,
             key=f"no-bill:{bill.provider}:{bill.day}",

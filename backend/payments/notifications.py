@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backend.limits.throttle import Limit, allows
+from backend.monitoring.meters import count_notify
 from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
@@ -22,7 +23,9 @@ from backend.prepared import update
 logger = logging.getLogger("coursepay.notifications")
 
 REFUSALS_KEPT = Limit("refusals-kept", times=1000, seconds=3600)
-"""How many unverified messages an hour are kept: anyone can send them. It bounds the store, never what is verified."""
+REFUSALS_OF_SENDER = Limit("refusals-of-sender", times=200, seconds=3600)
+"""How many unverified messages an hour are kept, of all and of one address: anyone can send them. It bounds the store
+and the log, never what is verified."""
 
 
 def receive_notification(
@@ -43,10 +46,11 @@ def receive_notification(
 
 
 def keep_refusal(provider: str, body: bytes, sender: str, refusal: MessageRefused, length: int) -> None:
-    """Store it with the reason. Of what anybody could send, over an hour's worth only the log knows."""
-    logger.warning("notify from %s refused: %s", sender, refusal.reason)
-    if not refusal.is_signed and not allows(REFUSALS_KEPT, provider):
+    """Store and log it with the reason; of what anybody could send, over an hour's worth is only counted."""
+    count_notify("refused", refusal.reason)
+    if not refusal.is_signed and not (allows(REFUSALS_OF_SENDER, sender) and allows(REFUSALS_KEPT, provider)):
         return
+    logger.warning("notify from %s refused: %s", sender, refusal.reason)
     too_large = refusal.reason == MessageRefused.TOO_LARGE
     upsert(
         Notification(
@@ -88,7 +92,9 @@ def handle(kept: Notification, notice: Notice) -> bool:
         # Genuine, and yet not to be applied: real money may be in it. Kept without a cap, for people to look at.
         logger.error("notify %s for %s refused: %s", notice.notify_id, notice.trade.out_trade_no, refusal.reason)
         mark(kept, Verdict.REFUSED, refusal.reason)
+        count_notify("not_applied")
         return False
+    count_notify("applied")
     return True
 
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from backend import keyfiles
+from backend.monitoring.provider_calls import Measured
 from backend.payments.providers.base import Provider
 
 
@@ -20,7 +21,7 @@ def get_provider(name: str) -> Provider:
     except KeyError:
         raise ImproperlyConfigured(f"PAYMENT_PROVIDERS has no {name!r}.") from None
     try:
-        return cast("Provider", import_string(config["BACKEND"])(**read_key_files(config["OPTIONS"])))
+        return Measured(cast("Provider", import_string(config["BACKEND"])(**read_key_files(config["OPTIONS"]))))
     except ValueError as error:
         raise ImproperlyConfigured(f"The provider {name!r} is set up wrongly: {error}") from error
 

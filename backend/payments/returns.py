@@ -34,14 +34,14 @@ class Returned:
         return self.order is not None and self.order.status == OrderStatus.PAID
 
 
-def confirm_return(*, provider: str, query: str, user_id: int | None = None) -> Returned:
-    """Verify the claim and, while its order is unpaid, ask the provider. Raises MessageRefused.
+def confirm_return(*, provider: str, query: str, user_id: int | None = None, ask: bool = True) -> Returned:
+    """Verify the claim and, while its order is unpaid, ask the provider unless told not to. Raises MessageRefused.
 
     With ``user_id`` only that buyer's order is known. The answer to our question, not the claim, may mark it paid.
     """
     claim = get_provider(provider).parse_return(query)
     payment = find(claim.out_trade_no, user_id)
-    if payment is not None and may_have_changed(payment):
+    if ask and payment is not None and may_have_changed(payment):
         ask_provider(payment)
         payment = find(claim.out_trade_no, user_id)
     return Returned(claim, payment)

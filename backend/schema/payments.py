@@ -6,6 +6,8 @@ import strawberry
 
 from backend.errors import InvalidInput as InvalidInputError
 from backend.errors import OrderNotFound as OrderNotFoundError
+from backend.limits.quotas import CONFIRMATIONS, NEW_ORDERS, PAY_URLS
+from backend.limits.throttle import client_address
 from backend.orders.models import PayType
 from backend.orders.placement import check_basket
 from backend.payments.checkout import CheckedOut, cancel_order, check_out, pay_order
@@ -150,7 +152,9 @@ class PaymentsMutation:
             pay_type=input.pay_type,
             idempotency_key=input.idempotency_key,
         )
-        done = check_out(user_id=user.pk, basket=basket)
+        with NEW_ORDERS.for_new(user.pk, client_address(info.context.request)) as use:
+            done = check_out(user_id=user.pk, basket=basket)
+            use.made = not done.replayed
         return CreateOrderSuccess(order=as_order(done), pay_url=done.pay_url, replayed=done.replayed)
 
     @strawberry.mutation(description="A fresh URL for an unpaid order.")
@@ -158,7 +162,9 @@ class PaymentsMutation:
     def pay_order(
         self, info: Info, input: Annotated[PayOrderInput, strawberry.argument(description="Which order to pay.")]
     ) -> PayOrderResult:
-        done = pay_order(user_id=buyer(info).pk, number=input.order_id, pay_type=input.pay_type)
+        user = buyer(info)
+        PAY_URLS.take(user.pk, client_address(info.context.request))
+        done = pay_order(user_id=user.pk, number=input.order_id, pay_type=input.pay_type)
         return PayOrderSuccess(order=as_order(done), pay_url=done.pay_url or "")
 
     @strawberry.mutation(description="Give up an unpaid order, at once, whatever Alipay answers.")
@@ -191,6 +197,7 @@ class PaymentsMutation:
         self, info: Info, input: Annotated[ConfirmReturnInput, strawberry.argument(description="What came back.")]
     ) -> ConfirmReturnResult:
         user = buyer(info)
+        CONFIRMATIONS.take(user.pk, client_address(info.context.request))
         try:
             returned = confirm_return(provider="alipay", query=input.query, user_id=user.pk)
         except MessageRefused as refusal:

@@ -107,9 +107,6 @@ class OrderStream:
         """For whoever runs the server; the proxy in front of it passes only the stream on."""
         if path == "/healthz/live":
             await answer(send, 200, b"ok", [(b"content-type", b"text/plain")])
-        elif path == "/metrics":
-            text = f"# TYPE coursepay_waiting_streams gauge\ncoursepay_waiting_streams {len(self.hub)}\n"
-            await answer(send, 200, text.encode(), [(b"content-type", b"text/plain; version=0.0.4")])
         else:
             raise HTTPException(404, "Only POST /graphql/stream is served here.")
 

@@ -62,7 +62,7 @@ def many(buyer):
 
 
 def test_create_order(buyer, courses):
-    with statements(12):
+    with statements(13):
         answer = buyer.post(CREATE_ORDER, input=basket(courses[:3])).json()
     assert answer["data"]["createOrder"]["__typename"] == "CreateOrderSuccess"
 
@@ -71,21 +71,21 @@ def test_create_order(buyer, courses):
 def test_create_order_costs_the_same_whatever_its_size(buyer, size):
     courses = Course.objects.bulk_create(Course(name=f"C{n}", price_fen=1) for n in range(size))
     asked = {"courseIds": [str(course.pk) for course in courses], "totalAmount": f"0.{size:02d}"}
-    with statements(10):
+    with statements(11):
         answer = buyer.post(CREATE_ORDER, input=asked).json()
     assert answer["data"]["createOrder"]["__typename"] == "CreateOrderSuccess"
 
 
 def test_create_order_again(buyer, courses):
     buyer.post(CREATE_ORDER, input=basket(courses[:3]))
-    with statements(6):
+    with statements(8):
         answer = buyer.post(CREATE_ORDER, input=basket(courses[:3])).json()
     assert answer["data"]["createOrder"]["replayed"] is True
 
 
 def test_pay_order(buyer, order):
     query = PAY_ORDER.replace("order { id outTradeNo status payUrl totalAmount }", "order { id status }")
-    with statements(6):
+    with statements(7):
         answer = buyer.post(query, input={"orderId": order.number}).json()
     assert answer["data"]["payOrder"]["__typename"] == "PayOrderSuccess"
 
@@ -165,13 +165,13 @@ def test_a_paid_notify_again(alipay, payment):
 def test_a_forged_notify(forger, payment):
     """The cap on what is kept, and the inbox; the order is not looked for."""
     body = forger.paid_notify(payment)
-    with statements(2):
+    with statements(3):
         assert post_notify(body).content == b"fail"
 
 
 def test_a_return_of_a_paid_order(buyer, alipay, payment, questions):
     post_notify(alipay.paid_notify(payment))
-    with statements(2):
+    with statements(3):
         answer = buyer.ask(CONFIRM_RETURN, search=alipay.return_query(payment))
     assert answer["confirmReturn"]["order"]["status"] == "PAID"
     assert (Payment.objects.get().status, questions) == ("PAID", [])

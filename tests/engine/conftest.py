@@ -1,15 +1,39 @@
 """The real Redis and the real RabbitMQ: started when a test first asks for one, ended with the test run."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import kombu
 import pytest
+from django.conf import settings
+
+from alipay_simulator.control import Control
+from backend.broker import QUEUE
+from tests.engine.programs import Programs, environment
+from tests.events.endpoint import Endpoint
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 NOT_INSTALLED = 3
 DEADLINE_SECONDS = 200
+HERE = Path(__file__).parent
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sqlite: about SQLite's own ways, or no database's (the suite's first run)")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is about one of the two databases, or about none, is run once."""
+    other = "sqlite" if settings.ON_POSTGRES else "postgres"
+    out = [item for item in items if item.path.is_relative_to(HERE) and item.get_closest_marker(other)]
+    if out:
+        items[:] = [item for item in items if item not in out]
+        config.hook.pytest_deselected(items=out)
 
 
 class Server:
@@ -36,6 +60,16 @@ class Server:
         return outcome.stdout.strip()
 
 
+class Redis(Server):
+    """It writes nothing to disk: killed, it comes back empty."""
+
+    def kill(self) -> None:
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
+
+    def settle(self, queue: str) -> None:
+        """Nothing: there is nothing to be kept."""
+
+
 class Broker(Server):
     """RabbitMQ. Its URL is one for CELERY_BROKER_URL."""
 
@@ -56,11 +90,23 @@ class Broker(Server):
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory) -> Iterator[str]:
-    server = Server("redis.sh", tmp_path_factory.mktemp("redis"))
+def session_redis(tmp_path_factory) -> Iterator[Redis]:
+    server = Redis("redis.sh", tmp_path_factory.mktemp("redis"))
     server.start()
-    yield server.url
+    yield server
     server.stop()
+
+
+@pytest.fixture
+def redis_server(session_redis) -> Redis:
+    """One for the whole run; up again, should the test before have left it dead."""
+    session_redis.start()
+    return session_redis
+
+
+@pytest.fixture
+def redis_url(redis_server) -> str:
+    return redis_server.url
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +122,42 @@ def rabbitmq(session_broker) -> Broker:
     """One broker for the whole run; up again, should the test before have left it dead."""
     session_broker.start()
     return session_broker
+
+
+@pytest.fixture(params=["rabbitmq", "redis"])
+def broker(request) -> Broker | Redis:
+    """The same test with either, and with an empty queue."""
+    found = request.getfixturevalue("rabbitmq" if request.param == "rabbitmq" else "redis_server")
+    empty(found.url)
+    return found
+
+
+def empty(url: str) -> None:
+    """Nothing is left of the test before."""
+    with kombu.Connection(url) as connection, contextlib.suppress(connection.channel_errors):
+        connection.default_channel.queue_purge(QUEUE)
+
+
+@pytest.fixture
+def programs(tmp_path, transactional_db) -> Iterator[Programs]:
+    """Real processes on the database of the test run."""
+    started = Programs(tmp_path, environment())
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def endpoint(programs) -> Iterator[Endpoint]:
+    """Somebody else's system, that the programs tell of every event."""
+    listening = Endpoint()
+    listening.up()
+    programs.env["EVENT_URLS"] = listening.url
+    yield listening
+    listening.down()
+
+
+@pytest.fixture
+def control(programs) -> Iterator[Control]:
+    """Alipay: its simulator, as a process."""
+    with programs.simulator() as found:
+        yield found

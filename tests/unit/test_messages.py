@@ -44,6 +44,6 @@ def test_django_speaks_it():
     from django.utils.translation import gettext, override
 
     with override("zh-hans"):
-        assert gettext("Start learning") == "立即学习"
+        assert gettext("unpaid") == "待支付"
     with override("en"):
-        assert gettext("Start learning") == "Start learning"
+        assert gettext("unpaid") == "unpaid"

@@ -305,3 +305,26 @@ def test_an_expired_token_is_listed(operator, user):
     now = timezone.now()
     AccessToken.objects.create(user=user, created_at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
     assert user.username in operator.get(address_of(AccessToken)).content.decode()
+
+
+def sign_in(client, password):
+    return client.post(reverse("admin:login"), {"username": "zhao", "password": password})
+
+
+def test_the_sign_in_of_the_admin_is_limited_like_every_other(client, db):
+    User.objects.create_superuser("zhao", password="paper clip")
+    for _ in range(5):
+        assert sign_in(client, "wrong").status_code == 200
+    refused = sign_in(client, "paper clip")
+    assert refused.status_code == 200
+    assert "尝试次数过多" in refused.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_staff_signs_in_and_others_do_not(client, db):
+    User.objects.create_superuser("zhao", password="paper clip")
+    User.objects.create_user("li", password="correct horse")
+    assert client.post(reverse("admin:login"), {"username": "li", "password": "correct horse"}).status_code == 200
+    assert "_auth_user_id" not in client.session
+    assert sign_in(client, "paper clip").status_code == 302
+    assert "_auth_user_id" in client.session

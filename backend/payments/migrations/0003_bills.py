@@ -70,16 +70,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="payment",
-            index=models.Index(
-                condition=models.Q(("billed_on", None), ("status", "PAID")), fields=["paid_at"], name="payment_unbilled"
-            ),
+            index=models.Index(condition=models.Q(("status", "PAID")), fields=["paid_at"], name="payment_paid_by_time"),
         ),
         migrations.AddIndex(
             model_name="refund",
             index=models.Index(
-                condition=models.Q(("billed_on", None), ("status", "SUCCEEDED")),
+                condition=models.Q(("status", "SUCCEEDED")),
                 fields=["ended_at"],
-                name="refund_unbilled",
+                name="refund_done_by_time",
             ),
         ),
         migrations.AddIndex(

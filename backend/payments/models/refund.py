@@ -81,8 +81,8 @@ class Refund(HasStatus):
             models.Index(fields=["next_try_at"], condition=models.Q(status=RefundStatus.PENDING), name="refund_due"),
             models.Index(
                 fields=["ended_at"],
-                condition=models.Q(status=RefundStatus.SUCCEEDED, billed_on=None),
-                name="refund_unbilled",
+                condition=models.Q(status=RefundStatus.SUCCEEDED),
+                name="refund_done_by_time",
             ),
         ]
         constraints = [
