@@ -23,6 +23,8 @@ TASK = "coursepay.job"
 NUDGE_PAUSE = 0.1
 QUIET_AFTER_FAILURE = 5.0
 """Seconds in which no nudge is sent after one that failed: the broker is away, and the sweeps go on without it."""
+PATIENCE = 5.0
+"""Seconds that the broker may take to answer: redis-py would wait for ever, and so would a confirmation."""
 
 
 @cache
@@ -38,6 +40,7 @@ def celery_app() -> Celery:
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # Celery's own 100 would end every worker after an hour without a broker
         task_default_queue=QUEUE,
         timezone=settings.TIME_ZONE,
         broker_transport_options={"confirm_publish": True} if on_rabbitmq else {"visibility_timeout": 3600},
@@ -63,9 +66,14 @@ def _nudger(process: int) -> "Nudger":
 
 
 class Nudger:
-    """Sends each wanted job's name once, however often it was wanted meanwhile."""
+    """Sends each wanted job's name once, however often it was wanted meanwhile.
+
+    Its connection is its own: Celery's pool would be shared with what the process forks.
+    """
 
     def __init__(self) -> None:
+        limits = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+        self.connection = celery_app().connection_for_write(transport_options=limits)
         self.wanted: set[str] = set()
         self.woken = threading.Event()
         threading.Thread(target=self.run, name="nudges", daemon=True).start()
@@ -85,7 +93,9 @@ class Nudger:
     def send(self, jobs: set[str]) -> bool:
         with contextlib.suppress(Exception):  # whatever is wrong with the broker: the sweeps need no nudge
             for job in jobs:
-                celery_app().send_task(TASK, args=[job], expires=10, retry=False)
+                celery_app().send_task(
+                    TASK, args=[job], expires=10, retry=False, confirm_timeout=PATIENCE, connection=self.connection
+                )
             return True
         logger.warning("the broker does not answer: jobs are looked at by the clock alone")
         return False

@@ -8,6 +8,8 @@ import redis
 
 from tests.engine.conftest import Broker, Server
 
+pytestmark = pytest.mark.sqlite  # no database at all: once is enough
+
 JOBS = kombu.Queue("test-servers", durable=True, queue_arguments={"x-queue-type": "quorum"})
 
 
