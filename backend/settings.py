@@ -287,6 +287,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "coursepay": {"level": env.str("LOG_LEVEL", default="INFO")},
         "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        # A line for each refused request would let anybody fill the disk.
+        "django.request": {"level": "ERROR"},
         # Refused queries are their senders' business; ours are logged by the view, masked.
         "strawberry.execution": {"level": "CRITICAL"},
     },

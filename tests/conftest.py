@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from tests.canaries import Watch, planted
 from tests.shop import AlipaySide, Shopper
+
+CANARIES = pytest.StashKey[Watch]()
 
 CI = os.environ.get("CI") == "true"
 
@@ -83,7 +86,20 @@ def fresh_provider(settings):
     get_provider.cache_clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def canary_watch(request):
+    """No secret of the run in any log line or answer; what sang fails the run at its end."""
+    watch = request.config.stash[CANARIES] = Watch(planted())
+    with watch.watching():
+        yield watch
+
+
 def pytest_terminal_summary(terminalreporter):
+    watch = terminalreporter.config.stash.get(CANARIES, None)
+    if watch is not None and watch.seen:
+        terminalreporter.section("secrets were seen")
+        for what in sorted(watch.seen):
+            terminalreporter.line(what)
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.section("not run here")
@@ -92,7 +108,10 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """In CI everything is there, so a test that did not run is a failure."""
+    """In CI everything is there, so a test that did not run is a failure. So is a secret that was seen, anywhere."""
+    watch = session.config.stash.get(CANARIES, None)
+    if watch is not None and watch.seen:
+        session.exitstatus = 1
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if CI and reporter and reporter.stats.get("skipped") and exitstatus == 0:
         session.exitstatus = 1
