@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# The suite on SQLite, then on PostgreSQL. Without PostgreSQL the second run is left out and said so; with CI=true it
-# is a failure. Arguments go to pytest.
+# The suite on SQLite, then on PostgreSQL; then the storefront's own checks, and whole purchases in a browser. What
+# cannot run here is listed at the end, and with CI=true that is a failure. With arguments: pytest alone, with them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+not_run=()
+
 echo "== SQLite"
 env -u DATABASE_URL "${VENV:-.venv}/bin/python" -m pytest -q "$@"
+
 echo "== PostgreSQL"
 # Not under the home of root: the server runs as another user.
 dir=$(mktemp -d /tmp/coursepay-postgres.XXXXXX)
@@ -13,9 +16,45 @@ trap 'tools/postgres.sh stop "$dir"; rm -rf "$dir"' EXIT
 # Nothing here outlives the run, so it need not survive a power cut either.
 if url=$(tools/postgres.sh start "$dir" fsync=off); then
   DATABASE_URL="$url" "${VENV:-.venv}/bin/python" -m pytest -q "$@"
-elif [ "${CI:-}" = true ]; then
-  echo "PostgreSQL is missing, and CI=true: failed"
-  exit 1
+  tools/postgres.sh stop "$dir" # Chromium wants the memory
 else
-  echo "not run here: the whole suite on PostgreSQL"
+  not_run+=("the whole suite on PostgreSQL")
+fi
+
+# What is generated and committed must be what the code generates.
+storefront_checks() {
+  tools/storefront.sh
+  npm --prefix frontend run --silent check
+  if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+    git diff --exit-code -- frontend/src/gql frontend/trusted-documents.json frontend/components.d.ts
+  fi
+}
+
+browser_tests() {
+  tools/storefront.sh # `check` has built it anew, without what Django serves compressed
+  npm --prefix frontend run --silent e2e
+}
+
+if [ $# -eq 0 ]; then
+  major=$({ node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p')
+  CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)}
+  export CHROMIUM
+  if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
+    not_run+=("the storefront's checks and its tests in a browser: they need Node.js 20 or newer with npm")
+  else
+    echo "== Storefront"
+    storefront_checks
+    if [ -x "$CHROMIUM" ]; then
+      echo "== Browser"
+      browser_tests
+    else
+      not_run+=("the storefront in a browser: it needs Chromium")
+    fi
+  fi
+fi
+
+[ ${#not_run[@]} -eq 0 ] || printf 'not run here: %s\n' "${not_run[@]}"
+if [ ${#not_run[@]} -gt 0 ] && [ "${CI:-}" = true ]; then
+  echo "CI=true: failed"
+  exit 1
 fi
