@@ -222,7 +222,7 @@ class NotificationAdmin(ReadOnlyAdmin):
 
 @admin.register(Bill)
 class BillAdmin(ReadOnlyAdmin):
-    list_display = ("day", "provider", "status", "matched", "repaired", "to_look_at", "compared_at", "outcome")
+    list_display = ("day", "status", "matched", "repaired", "to_look_at", "compared_at", "said")
     list_filter = ("status",)
     date_hierarchy = "day"
     ordering = ("-day",)
@@ -263,6 +263,10 @@ class BillAdmin(ReadOnlyAdmin):
         rows = bill.summary.get("findings", ())
         said = [(translated(row["kind"]), row["outTradeNo"], row["detail"]) for row in rows]
         return format_html_join("", '<div style="overflow-wrap: anywhere">{}: {} {}</div>', said)
+
+    @admin.display(description=_("outcome"))
+    def said(self, bill: Bill) -> str:
+        return format_html('<div style="overflow-wrap: anywhere">{}</div>', bill.outcome)
 
     def has_compare_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.change_bill")

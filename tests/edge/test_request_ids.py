@@ -65,8 +65,15 @@ def log_as_a_server(monkeypatch):
 
 def test_a_refusal_that_django_logs_has_its_id(db, monkeypatch, capsys):
     log_as_a_server(monkeypatch)
-    number = Client().get("/graphql")["x-request-id"]
-    assert f"django.request [{number}] Method Not Allowed" in capsys.readouterr().err
+    number = Client().get("/graphql", headers={"host": "elsewhere.example"})["x-request-id"]
+    assert f"django.security.DisallowedHost [{number}] Invalid HTTP_HOST" in capsys.readouterr().err
+
+
+def test_what_anybody_can_cause_fills_no_log(db, monkeypatch, capsys):
+    log_as_a_server(monkeypatch)
+    for _ in range(3):
+        assert Client().get("/graphql").status_code == 405
+    assert capsys.readouterr().err == ""
 
 
 def test_the_log_lines_of_a_request_have_its_id(buyer, order, monkeypatch, capsys):

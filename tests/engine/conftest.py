@@ -14,6 +14,7 @@ from django.conf import settings
 
 from alipay_simulator.control import Control
 from backend.broker import QUEUE
+from tests.canaries import IN_LOGS
 from tests.engine.programs import Programs, environment
 from tests.events.endpoint import Endpoint
 
@@ -139,11 +140,13 @@ def empty(url: str) -> None:
 
 
 @pytest.fixture
-def programs(tmp_path, transactional_db) -> Iterator[Programs]:
-    """Real processes on the database of the test run."""
+def programs(tmp_path, transactional_db, canary_watch) -> Iterator[Programs]:
+    """Real processes on the database of the test run. No secret of it may stand in their logs."""
     started = Programs(tmp_path, environment())
     yield started
     started.end()
+    for program in started.running:
+        canary_watch.look(program.said(), "the log of a program of the engine", IN_LOGS)
 
 
 @pytest.fixture

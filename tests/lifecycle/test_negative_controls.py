@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from backend.courses.models import Enrollment
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine
+from backend.payments import jobs
 from backend.payments.models import Discrepancy, Notification, Payment, Refund
 from tests.lifecycle.invariants import i8_acknowledged
 
@@ -241,11 +242,9 @@ MISTAKES = {
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_in_the_shop_is_found_by_one_afternoon(make_world, monkeypatch, what):
     target, instead = MISTAKES[what]
-    if what == "no refund is ever due":
-        from backend.payments import jobs
-
-        monkeypatch.setattr(jobs, "JOBS", (jobs.PAYMENTS, replace(jobs.REFUNDS, work=instead)))
-    else:
+    refunds = replace(jobs.REFUNDS, work=instead) if what == "no refund is ever due" else jobs.REFUNDS
+    monkeypatch.setattr(jobs, "JOBS", (jobs.PAYMENTS, refunds))
+    if what != "no refund is ever due":
         monkeypatch.setattr(target, instead)
     world, witness = make_world()
     found = afternoon(world, witness)

@@ -20,6 +20,7 @@ import pytest
 from django.conf import settings
 
 from backend import keyfiles
+from tests.canaries import IN_LOGS
 from tests.startup.trees import bare_environment, copy_tree, run
 
 START_SECONDS = 90
@@ -122,7 +123,7 @@ def cut_all_lines(database) -> Callable[[], int]:
 
 
 @pytest.fixture
-def start(tree, tmp_path) -> Iterator[Callable[..., Server]]:
+def start(tree, tmp_path, canary_watch) -> Iterator[Callable[..., Server]]:
     """Starts a Python program of the tree and waits until the shop in it answers."""
     servers = []
 
@@ -141,6 +142,7 @@ def start(tree, tmp_path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.end()
+        canary_watch.look(server.said(), "a live server's log", IN_LOGS)
 
 
 @pytest.fixture
