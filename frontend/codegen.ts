@@ -13,9 +13,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
  * hash must ask for all that the cache needs.
  */
 const config: CodegenConfig = {
-  schema: [
-    '../schema.graphql',
-  ],
+  schema: ['../schema.graphql'],
   documents: ['src/graphql/*.graphql'],
   generates: {
     './src/gql/': {

@@ -42,6 +42,7 @@ export default defineConfig({
     __VUE_I18N_FULL_INSTALL__: false,
     __VUE_I18N_LEGACY_API__: false,
     __INTLIFY_PROD_DEVTOOLS__: false,
+    'globalThis.__DEV__': 'false', // Apollo's checks for developers
   },
   build: { target: 'es2022', manifest: true, assetsInlineLimit: 0 },
   server: { port: 5173, proxy },
