@@ -14,6 +14,8 @@ export default defineConfig<object, ShopOptions>({
   // Two cores, shared by Chromium, Django, its jobs and the simulator: slow is not wrong.
   expect: { timeout: 15_000 },
   forbidOnly: process.env.CI === 'true',
+  // In CI once more, in a browser of its own; what passed only then is reported as flaky.
+  retries: process.env.CI === 'true' ? 1 : 0,
   use: {
     actionTimeout: 15_000,
     locale: 'zh-CN',
