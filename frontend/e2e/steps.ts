@@ -30,8 +30,8 @@ export async function expectCashier(page: Page): Promise<void> {
 }
 
 /** The stream is open and has spoken. */
-export async function expectLive(page: Page): Promise<void> {
-  await expect(page.getByTestId('live')).toHaveAttribute('data-connection', 'live')
+export async function expectLive(page: Page, timeout?: number): Promise<void> {
+  await expect(page.getByTestId('live')).toHaveAttribute('data-connection', 'live', { timeout })
 }
 
 /** Nothing hangs out at the side. */

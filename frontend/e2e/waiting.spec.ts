@@ -63,6 +63,7 @@ test('the server restarts in mid-wait, and the page finds it again', async ({
   buyer,
   expectedInConsole,
 }) => {
+  test.slow() // a whole shop stops and starts
   expectedInConsole.push(NO_CONNECTION)
   const order = await api.order(buyer, await api.course('Django 网站开发·进阶'))
   await page.goto(`/cashier/${order.id}`)
@@ -71,7 +72,7 @@ test('the server restarts in mid-wait, and the page finds it again', async ({
   await expect(page.getByTestId('live')).toHaveAttribute('data-connection', 'unreachable')
   await expectState(page, 'waiting') // what is known stays on the page
   await shop.start()
-  await expectLive(page)
+  await expectLive(page, 60_000) // the pause between two tries of the page grows
   await api.pay(order)
   await expectState(page, 'paid')
 })
@@ -81,6 +82,7 @@ test('the server is down: a screen says so, and trying again helps once it is up
   shop,
   expectedInConsole,
 }) => {
+  test.slow() // a whole shop stops and starts
   expectedInConsole.push(NO_CONNECTION)
   await page.goto('/orders')
   await expect(page.getByText('还没有订单')).toBeVisible()
