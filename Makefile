@@ -36,7 +36,7 @@ test: setup
 lint: setup
 	VENV=$(VENV) tools/lint.sh
 
-# Each figure has a command of its own; this is all of them, a quarter of an hour on a quiet machine.
+# Each figure has a command of its own; this is all of them, one after the other.
 bench: setup
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.attacks

@@ -5,6 +5,7 @@ reading a long number as one.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +58,7 @@ class Tally:
         return yuan(self.paid_fen + self.refunded_fen)
 
 
-class Sheet:
+class Sheet(ABC):
     """One bill: `detail` yields its head and rows and counts them; `footer` and `summary` come after that."""
 
     noun = ""
@@ -78,17 +79,17 @@ class Sheet:
             self.tally.add(entry)
             yield line(",".join(self._field(field) for field in self.row(entry)))
 
+    @abstractmethod
     def row(self, entry: Entry) -> list[str]:
         """The fields of one entry, with their tabs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def footer(self) -> Iterator[str]:
         """What follows the rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self) -> Iterator[str]:
         """The second file."""
-        raise NotImplementedError
 
     def _head(self, kind: str) -> Iterator[str]:
         yield line(f"#支付宝{self.noun}{kind}查询")
