@@ -1,0 +1,1 @@
+"""What we claim, tried until it breaks: `make torture` and `make torture-long`. See docs/torture.md."""

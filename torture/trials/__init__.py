@@ -1,0 +1,1 @@
+"""The trials, a module each; ``torture.plan`` lists them."""
