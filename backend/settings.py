@@ -145,6 +145,7 @@ def database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
+        config["ENGINE"] = "backend.postgresql"
         config["CONN_HEALTH_CHECKS"] = True
         ours = {
             "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},

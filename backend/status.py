@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 
-from backend.prepared import update
+from backend.stored import update
 
 
 class MoveRefused(Exception):

@@ -5,9 +5,12 @@ new epoch (all end). HS256 is pinned, so ``alg=none`` and key confusion are refu
 """
 
 import base64
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import jwt
@@ -75,22 +78,32 @@ def user_of(header: str) -> tuple[User, str]:
     return row.user, row.pk
 
 
-def claims_of(header: str) -> dict[str, Any]:
+def claims_of(header: str) -> Mapping[str, Any]:
     """The claims of a header's token, its signature and time good. Raises InvalidToken."""
     scheme, _, text = header.partition(" ")
     if scheme.lower() not in SCHEMES:
         raise InvalidToken
     try:
-        claims: dict[str, Any] = jwt.decode(
-            text.strip(),
-            _key(settings.SECRET_KEY),
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            options={"require": ["iss", "sub", "jti", "exp"]},
-        )
+        claims = _verified(text.strip(), settings.SECRET_KEY)
     except (jwt.PyJWTError, ValueError) as error:
         raise InvalidToken from error
+    if claims["exp"] <= time.time():
+        raise InvalidToken
     return claims
+
+
+@lru_cache(maxsize=4096)
+def _verified(text: str, secret: str) -> Mapping[str, Any]:
+    """The claims of a token that is good at this moment. A client that polls sends the same again and again: what was
+    signed once stays signed, and only its time must be looked at each time."""
+    claims: dict[str, Any] = jwt.decode(
+        text,
+        _key(secret),
+        algorithms=[ALGORITHM],
+        issuer=ISSUER,
+        options={"require": ["iss", "sub", "jti", "exp"]},
+    )
+    return MappingProxyType(claims)
 
 
 @cache

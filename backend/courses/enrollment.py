@@ -8,7 +8,8 @@ from django.db.models import DateTimeField, F, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from backend.courses.models import Enrollment
-from backend.prepared import Argument, Prepared, insert_new
+from backend.prepared import Argument, Prepared
+from backend.stored import insert_new
 
 
 @cache

@@ -3,15 +3,16 @@
 An event is committed with what it tells of, or not at all; from then on it is delivered at least once (delivery.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from django.db.models import Model
 
 from backend.broker import nudge
 from backend.events.models import Event, new_event_key
-from backend.prepared import insert_all
+from backend.stored import insert_together
 
 PUBLIC = frozenset(
     {
@@ -26,9 +27,14 @@ PUBLIC = frozenset(
 """What other systems are told; the rest of an order's history is our own."""
 
 
-def tell(facts: Mapping[str, Mapping[str, Any]], *, order_number: str, at: datetime) -> None:
-    """Write an event for each fact (name → its data, of JSON's types and datetimes). In the caller's transaction."""
-    insert_all([_event(name, data, order_number, at) for name, data in facts.items()])
+def tell(
+    facts: Mapping[str, Mapping[str, Any]], *, order_number: str, at: datetime, along_with: Sequence[Model] = ()
+) -> None:
+    """Write an event for each fact (name → its data, of JSON's types and datetimes). In the caller's transaction.
+
+    The rows ``along_with``, of one model, are stored in the same statement.
+    """
+    insert_together(along_with, [_event(name, data, order_number, at) for name, data in facts.items()])
     nudge("deliveries")
 
 

@@ -9,7 +9,8 @@ from backend.courses.enrollment import close_access, open_access
 from backend.events.outbox import tell
 from backend.money import format_yuan
 from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus
-from backend.prepared import Argument, Prepared, insert_all
+from backend.prepared import Argument, Prepared
+from backend.stored import insert_all
 
 ENDINGS = ("order.cancelled", "order.timed_out")
 _LINES = Prepared(lambda: OrderLine.objects.filter(order_id=Argument("order_id")).order_by("course_id"))
@@ -28,8 +29,7 @@ def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "
     if opened:
         events.append(OrderEvent(order=order, name="enrollment.opened", at=now, detail=courses(len(opened))))
         facts["enrollment.opened"] = told_courses(order, opened)
-    insert_all(events)
-    tell(facts, order_number=order.number, at=now)
+    tell(facts, order_number=order.number, at=now, along_with=events)
     live.announce(order.number)
     return [line for line in lines if line.course_id not in opened]
 

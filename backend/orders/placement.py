@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 
-from backend.courses.enrollment import owned_course_ids
-from backend.courses.models import Course
+from backend.courses.models import Course, Enrollment
 from backend.errors import (
     AlreadyOwned,
     CoursesUnavailable,
@@ -26,7 +25,8 @@ from backend.errors import (
 )
 from backend.money import MAX_FEN
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine, OrderStatus, PayType
-from backend.prepared import Argument, Prepared, insert, insert_all
+from backend.prepared import Argument, Prepared
+from backend.stored import insert_all
 
 MAX_COURSES = 50
 MAX_SUBJECT = 128
@@ -41,7 +41,14 @@ _USED_KEY = Prepared(
 
 @cache
 def _on_sale(many: int) -> Prepared[Course]:
-    return Prepared(lambda: Course.objects.on_sale().filter(pk__in=Argument("ids", many=many)).order_by("pk"))
+    """The courses that can be bought, each with whether the buyer has it: ``owned``."""
+
+    def build() -> QuerySet[Course]:
+        courses = Course.objects.on_sale().filter(pk__in=Argument("ids", many=many)).order_by("pk")
+        mine = Enrollment.objects.open().filter(user_id=Argument("user_id"), course_id=OuterRef("pk"))
+        return courses.annotate(owned=Exists(mine))
+
+    return Prepared(build)
 
 
 @cache
@@ -79,8 +86,12 @@ class Basket:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
+    """The order that answers a basket. A new one is still to be stored, with its lines, its event and its key."""
+
     order: Order
     replayed: bool
+    rows: tuple[Sequence[Model], ...] = ()
+    """What is to be stored, as ``insert_together`` takes it."""
 
 
 def check_basket(
@@ -101,23 +112,24 @@ def check_basket(
 
 
 def place_order(*, user_id: int, basket: Basket, now: datetime) -> Placed:
-    """The buyer's order for this basket: a new one, or the one that stands already.
+    """The buyer's order for this basket: the one that stands already, or a new one that the caller stores.
 
     Raises IdempotencyKeyReused, CoursesUnavailable, AlreadyOwned, OpenOrderExists, PriceChanged, InvalidInput, checked
     in this order; a refusal stores nothing.
     """
     if (answered := _answered_before(user_id, basket)) is not None:
         return Placed(answered, replayed=True)
-    courses = _courses_on_sale(basket)
-    if owned := owned_course_ids(user_id=user_id, course_ids=basket.ids):
-        raise AlreadyOwned([str(course_id) for course_id in owned])
+    courses = _courses_on_sale(user_id, basket)
+    if owned := [str(course.pk) for course in courses if vars(course)["owned"]]:
+        raise AlreadyOwned(owned)
     if (standing := _standing_order(user_id, basket)) is not None:
-        _remember_key(user_id, basket, standing)
+        insert_all(_key(user_id, basket, standing))
         return Placed(standing, replayed=True)
     _check_total(basket, courses)
     order = _freeze(user_id, basket, courses, now)
-    _remember_key(user_id, basket, order)
-    return Placed(order, replayed=False)
+    event = OrderEvent(order=order, name="order.created", at=now)
+    rows = ([order], _lines(order, basket, courses), [event], _key(user_id, basket, order))
+    return Placed(order, replayed=False, rows=rows)
 
 
 def _answered_before(user_id: int, basket: Basket) -> Order | None:
@@ -131,9 +143,9 @@ def _answered_before(user_id: int, basket: Basket) -> Order | None:
     return used.order
 
 
-def _courses_on_sale(basket: Basket) -> list[Course]:
+def _courses_on_sale(user_id: int, basket: Basket) -> list[Course]:
     ids = basket.ids
-    courses = _on_sale(len(ids)).all(ids=ids) if ids else []
+    courses = _on_sale(len(ids)).all(ids=ids, user_id=user_id) if ids else []
     found = {str(course.pk) for course in courses}
     if missing := [course_id for course_id in basket.course_ids if course_id not in found]:
         raise CoursesUnavailable(missing)
@@ -160,40 +172,35 @@ def _check_total(basket: Basket, courses: list[Course]) -> None:
         raise PriceChanged(expected_fen=basket.total_fen, actual_fen=actual_fen)
 
 
-def _freeze(user_id: int, basket: Basket, courses: list[Course], now: datetime) -> Order:
-    order = insert(
-        Order(
-            user_id=user_id,
-            subject=basket.subject or display_subject(courses),
-            total_fen=basket.total_fen,
-            status=OrderStatus.UNPAID,
-            pay_type=basket.pay_type,
-            basket_hash=basket.courses_hash,
-            created_at=now,
-            expires_at=_whole_second(now + timedelta(seconds=settings.ORDER_TTL_SECONDS)),
-        )
+def _freeze(user_id: int, basket: Basket, courses: Sequence[Course], now: datetime) -> Order:
+    return Order(
+        user_id=user_id,
+        subject=basket.subject or display_subject(courses),
+        total_fen=basket.total_fen,
+        status=OrderStatus.UNPAID,
+        pay_type=basket.pay_type,
+        basket_hash=basket.courses_hash,
+        created_at=now,
+        expires_at=_whole_second(now + timedelta(seconds=settings.ORDER_TTL_SECONDS)),
     )
+
+
+def _lines(order: Order, basket: Basket, courses: Sequence[Course]) -> list[OrderLine]:
+    """In the order of the basket."""
     by_id = {str(course.pk): course for course in courses}
-    insert_all(
-        [
-            OrderLine(
-                order=order,
-                course=course,
-                name=course.name,
-                price_fen=course.price_fen,
-                real_price_fen=course.price_fen,
-            )
-            for course in (by_id[course_id] for course_id in basket.course_ids)
-        ]
-    )
-    insert_all([OrderEvent(order=order, name="order.created", at=now)])
-    return order
+    return [
+        OrderLine(
+            order=order, course=course, name=course.name, price_fen=course.price_fen, real_price_fen=course.price_fen
+        )
+        for course in (by_id[course_id] for course_id in basket.course_ids)
+    ]
 
 
-def _remember_key(user_id: int, basket: Basket, order: Order) -> None:
-    if basket.idempotency_key is not None:
-        row = IdempotencyKey(user_id=user_id, key=basket.idempotency_key, input_hash=basket.input_hash, order=order)
-        insert_all([row])
+def _key(user_id: int, basket: Basket, order: Order) -> list[IdempotencyKey]:
+    """The row that remembers the answer to the basket's key; none without a key."""
+    if basket.idempotency_key is None:
+        return []
+    return [IdempotencyKey(user_id=user_id, key=basket.idempotency_key, input_hash=basket.input_hash, order=order)]
 
 
 def display_subject(courses: Sequence[Course]) -> str:

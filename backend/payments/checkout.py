@@ -17,7 +17,7 @@ from backend.payments.models import Payment, PaymentStatus, ProviderName
 from backend.payments.providers.base import PayRequest, Trade, TradeState
 from backend.payments.registry import get_provider
 from backend.payments.trades import apply_trade
-from backend.prepared import insert
+from backend.stored import insert, insert_together
 from backend.transactions import in_transaction
 
 
@@ -50,7 +50,8 @@ def _place_and_open(*, user_id: int, basket: Basket, now: datetime) -> tuple[Ord
     order = placed.order
     if placed.replayed:
         return order, newest_payment(order), True
-    payment = open_payment(order, now)
+    payment = new_payment(order, now)
+    insert_together(*placed.rows, [payment])
     if payment.provider == ProviderName.FREE:
         apply_trade(_free_trade(payment, now))
         order.refresh_from_db()
@@ -58,17 +59,15 @@ def _place_and_open(*, user_id: int, basket: Basket, now: datetime) -> tuple[Ord
     return order, payment, False
 
 
-def open_payment(order: Order, now: datetime) -> Payment:
-    """A new attempt to pay the order, good for as long as the order is."""
-    return insert(
-        Payment(
-            order=order,
-            provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
-            amount_fen=order.total_fen,
-            created_at=now,
-            expires_at=order.expires_at,
-            next_query_at=min(now + timedelta(seconds=settings.PAYMENT_QUERY_AFTER_SECONDS), order.expires_at),
-        )
+def new_payment(order: Order, now: datetime) -> Payment:
+    """An attempt to pay the order, good for as long as the order is; not stored yet."""
+    return Payment(
+        order=order,
+        provider=ProviderName.ALIPAY if order.total_fen else ProviderName.FREE,
+        amount_fen=order.total_fen,
+        created_at=now,
+        expires_at=order.expires_at,
+        next_query_at=min(now + timedelta(seconds=settings.PAYMENT_QUERY_AFTER_SECONDS), order.expires_at),
     )
 
 
@@ -90,7 +89,7 @@ def pay_order(*, user_id: int, number: str, pay_type: PayType | None = None) -> 
     now = timezone.now()
     payment = newest_payment(order)
     if payment.status == PaymentStatus.CLOSED and order.status == OrderStatus.UNPAID and not order.has_expired(now):
-        payment = open_payment(order, now)
+        payment = insert(new_payment(order, now))
         record(order, "payment.opened", at=now, detail=payment.out_trade_no)
     if (url := pay_url(order, payment, now)) is None:
         raise OrderNotPayable(order)

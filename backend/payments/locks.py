@@ -18,6 +18,15 @@ _PAYMENT = Prepared(
         .filter(out_trade_no=Argument("out_trade_no"))
     )
 )
+_ORDERS = Order.objects.select_for_update(no_key=True)
+_ORDER = Prepared(lambda: _ORDERS.filter(number=Argument("number")))
+_OWN_ORDER = Prepared(lambda: _ORDERS.filter(number=Argument("number"), user_id=Argument("user_id")))
+_ORDER_OF_PAYMENT = Prepared(
+    lambda: Order.objects.select_for_update(of=("self",), no_key=True).filter(payments=Argument("payment_id"))
+)
+_PAYMENTS = Prepared(
+    lambda: Payment.objects.select_for_update(no_key=True).filter(order_id=Argument("order_id")).order_by("id")
+)
 
 
 def lock_buyer(user_id: int) -> None:
@@ -35,16 +44,23 @@ def lock_order(number: str, *, user_id: int | None = None) -> Order | None:
     """The order of that number (and buyer), locked and read after the lock."""
     if not number.isascii() or not number.isdecimal():  # no number of ours; PostgreSQL would choke on a NUL
         return None
-    rows = Order.objects.select_for_update(no_key=True).filter(number=number)
-    return (rows if user_id is None else rows.filter(user_id=user_id)).first()
+    return _ORDER.first(number=number) if user_id is None else _OWN_ORDER.first(number=number, user_id=user_id)
 
 
 def lock_payments(order: Order) -> list[Payment]:
     """All attempts of an order whose lock is held, by id."""
-    payments = list(Payment.objects.select_for_update(no_key=True).filter(order=order).order_by("id"))
+    payments = _PAYMENTS.all(order_id=order.pk)
     for payment in payments:
         payment.order = order
     return payments
+
+
+def lock_attempts(payment_id: int) -> tuple[Payment, list[Payment]]:
+    """The payment with its order (``payment.order``), and all attempts of that order; locked, the order first."""
+    order = _ORDER_OF_PAYMENT.first(payment_id=payment_id)
+    assert order is not None
+    payments = lock_payments(order)
+    return next(payment for payment in payments if payment.pk == payment_id), payments
 
 
 def lock_refund(refund_id: int) -> Refund:

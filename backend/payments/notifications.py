@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import connection
 from django.utils import timezone
 
 from backend.limits.throttle import Limit, allows
@@ -18,7 +17,7 @@ from backend.payments.models import Notification, Verdict
 from backend.payments.providers.base import MessageRefused, Notice
 from backend.payments.registry import get_provider
 from backend.payments.trades import TradeRefused, apply_trade
-from backend.prepared import update
+from backend.stored import insert, update
 
 logger = logging.getLogger("coursepay.notifications")
 
@@ -26,6 +25,10 @@ REFUSALS_KEPT = Limit("refusals-kept", times=1000, seconds=3600)
 REFUSALS_OF_SENDER = Limit("refusals-of-sender", times=200, seconds=3600)
 """How many unverified messages an hour are kept, of all and of one address: anyone can send them. It bounds the store
 and the log, never what is verified."""
+A_REPEAT = (
+    "ON CONFLICT (body_sha256) DO UPDATE SET times_received = payments_notification.times_received + 1,"
+    " verified = payments_notification.verified OR EXCLUDED.verified"
+)
 
 
 def receive_notification(
@@ -126,19 +129,7 @@ def replay(kept: Notification) -> bool:
 
 def upsert(message: Notification) -> Notification:
     """Store a message once for its bytes; a repeat counts, and keeps the verdict. One statement."""
-    columns = [field for field in Notification._meta.concrete_fields if not field.primary_key]
-    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in columns)
-    table = connection.ops.quote_name(Notification._meta.db_table)
-    values = [field.get_db_prep_save(getattr(message, field.attname), connection) for field in columns]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(values))})"  # noqa: S608
-            f" ON CONFLICT (body_sha256) DO UPDATE SET times_received = {table}.times_received + 1,"
-            f" verified = {table}.verified OR EXCLUDED.verified RETURNING id",
-            values,
-        )
-        message.pk = cursor.fetchone()[0]
-    return message
+    return insert(message, on_conflict=A_REPEAT)
 
 
 def common(body: bytes, sender: str) -> dict[str, str | int | datetime]:

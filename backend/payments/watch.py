@@ -18,12 +18,13 @@ from django.utils import timezone
 
 from backend.broker import nudge
 from backend.orders.lifecycle import mark_timed_out, record
-from backend.orders.models import Order, OrderStatus
-from backend.payments.locks import lock_order, lock_payments
+from backend.orders.models import OrderStatus
+from backend.payments.locks import lock_attempts
 from backend.payments.models import Payment, PaymentStatus
 from backend.payments.providers.base import CloseResult, ProviderError, Trade, TradeNotFound, TradeState
 from backend.payments.registry import get_provider
 from backend.payments.trades import TradeRefused, apply_trade
+from backend.stored import update
 from backend.transactions import in_transaction
 
 logger = logging.getLogger("coursepay.watch")
@@ -51,10 +52,10 @@ def look_after(payment_id: int) -> None:
 @in_transaction
 def prepare(payment_id: int) -> Payment | None:
     """The payment, CLOSING where it has to end; None where there is nothing to ask the provider."""
-    payment = locked(payment_id)
+    payment, attempts = lock_attempts(payment_id)
     now = timezone.now()
     if payment.status == PaymentStatus.CLOSED:
-        end_order(payment, now)
+        end_order(payment, attempts, now)
     if payment.status not in (PaymentStatus.OPEN, PaymentStatus.CLOSING):
         return None
     if payment.status == PaymentStatus.OPEN and (now >= payment.expires_at or payment.order.is_terminal):
@@ -98,7 +99,7 @@ def closed(trade: Trade) -> Trade:
 @in_transaction
 def not_there(payment_id: int) -> None:
     """No such trade: the buyer has not opened the cashier. Final when the URL can no longer be opened."""
-    payment = locked(payment_id)
+    payment, attempts = lock_attempts(payment_id)
     now = timezone.now()
     if payment.status == PaymentStatus.OPEN:
         return schedule(payment, back_off(payment, now))
@@ -109,13 +110,13 @@ def not_there(payment_id: int) -> None:
         return schedule(payment, certain_at)
     payment.move_to(PaymentStatus.CLOSED, closed_at=now)
     record(payment.order, "payment.closed", at=now, detail=payment.out_trade_no)
-    return end_order(payment, now)
+    return end_order(payment, attempts, now)
 
 
 @in_transaction
 def wait_for_buyer(payment_id: int) -> None:
     """The buyer is at the cashier: look again later, at the latest when the time is over."""
-    payment = locked(payment_id)
+    payment, _ = lock_attempts(payment_id)
     if payment.status == PaymentStatus.OPEN:
         schedule(payment, back_off(payment, timezone.now()))
 
@@ -123,21 +124,23 @@ def wait_for_buyer(payment_id: int) -> None:
 @in_transaction
 def ask_again(payment_id: int) -> None:
     """The outcome is unknown: nothing changes, and the question is put again, later each time."""
-    payment = locked(payment_id)
+    payment, _ = lock_attempts(payment_id)
     if payment.status in (PaymentStatus.OPEN, PaymentStatus.CLOSING):
         now = timezone.now()
         wait = timedelta(seconds=settings.PROVIDER_RETRY_SECONDS) * 3 ** min(payment.times_asked, 8)
         schedule(payment, now + jittered(min(wait, LONGEST_RETRY)))
 
 
-def ask_soon(order: Order, payment: Payment | None) -> None:
-    """The buyer is waiting: move the next question forward, at most once in a few seconds. One guarded UPDATE at most:
-    none where ``payment``, the attempt if the caller has it, says that it would change nothing."""
+def ask_soon(payment: Payment) -> None:
+    """The buyer is waiting: move the next question about their newest attempt forward, at most once in a few seconds.
+
+    One guarded UPDATE at most, and none where it would change nothing; nobody else's move is undone.
+    """
     now = timezone.now()
-    if payment is not None and not may_ask_soon(payment, now):
+    if not may_ask_soon(payment, now):
         return
-    waiting = Payment.objects.filter(order_id=order.pk, status=PaymentStatus.OPEN, next_query_at__gt=now)
-    if waiting.exclude(asked_at__gt=now - MOST_OFTEN).update(next_query_at=now, asked_at=now):
+    where = {"pk": payment.pk, "status": PaymentStatus.OPEN, "next_query_at": payment.next_query_at}
+    if update(Payment, {"next_query_at": now, "asked_at": now}, **where):
         nudge("payments")
 
 
@@ -146,13 +149,12 @@ def may_ask_soon(payment: Payment, now: datetime) -> bool:
     return due is not None and due > now and (asked is None or asked <= now - MOST_OFTEN)
 
 
-def end_order(payment: Payment, now: datetime) -> None:
-    """Time the order out once its time is over and none of its attempts can be paid. Holds the order's lock."""
+def end_order(payment: Payment, attempts: list[Payment], now: datetime) -> None:
+    """Time the order out once its time is over and none of its attempts, all locked, can be paid."""
     order = payment.order
-    payments = lock_payments(order)
-    over = order.has_expired(now) and all(each.status == PaymentStatus.CLOSED for each in payments)
+    over = order.has_expired(now) and all(each.status == PaymentStatus.CLOSED for each in attempts)
     waits = order.status == OrderStatus.UNPAID and not order.has_expired(now)
-    Payment.objects.filter(pk=payment.pk).update(next_query_at=order.expires_at if waits else None)
+    update(Payment, {"next_query_at": order.expires_at if waits else None}, pk=payment.pk)
     if over and order.status == OrderStatus.UNPAID:
         mark_timed_out(order, now=now)
 
@@ -165,17 +167,9 @@ def back_off(payment: Payment, now: datetime) -> datetime:
 
 def schedule(payment: Payment, at: datetime) -> None:
     changes = {"next_query_at": at, "asked_at": timezone.now(), "times_asked": payment.times_asked + 1}
-    Payment.objects.filter(pk=payment.pk).update(**changes)
+    update(Payment, changes, pk=payment.pk)
 
 
 def jittered(wait: timedelta) -> timedelta:
     """Spread by a tenth, so that what fell due together does not stay together."""
     return wait * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
-
-
-def locked(payment_id: int) -> Payment:
-    """The payment with its order, locked in the one order of locks."""
-    number = Payment.objects.values_list("order__number", flat=True).get(pk=payment_id)
-    order = lock_order(number)
-    assert order is not None
-    return next(payment for payment in lock_payments(order) if payment.pk == payment_id)

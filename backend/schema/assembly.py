@@ -7,6 +7,7 @@ from strawberry.schema.config import StrawberryConfig
 from backend.schema.accounts import AccountsMutation, AccountsQuery
 from backend.schema.courses import CoursesQuery
 from backend.schema.documents import KNOWN, KnownDocuments
+from backend.schema.lean import make_lean
 from backend.schema.orders import OrdersQuery
 from backend.schema.payments import PaymentsMutation
 from backend.schema.scalars import SCALARS
@@ -31,5 +32,6 @@ schema = strawberry.Schema(
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[lambda: KnownDocuments(KNOWN)],
 )
+make_lean(schema._schema)  # noqa: SLF001 - strawberry shows no other
 trusted_problems = list(load(KNOWN, schema._schema, settings.TRUSTED_DOCUMENTS_FILE))  # noqa: SLF001
 """What is wrong with the storefront's documents; a system check says it."""

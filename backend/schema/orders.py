@@ -1,5 +1,6 @@
 """Orders as their buyer sees them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated
@@ -52,16 +53,11 @@ class OrderRefundState(Enum):
 PAYMENTS = Payment.objects.order_by("id")
 LINES = models.OrderLine.objects.select_related("course").order_by("id")
 EVENTS = models.OrderEvent.objects.order_by("id")
-BY_NUMBER = Prepared(lambda: models.Order.objects.filter(number=Argument("asked")))
 REFUNDS = payment_models.Refund.objects.order_by("id")
-BY_OUT_TRADE_NO = Prepared(
-    # Of the attempt only what tells whether to ask about it: this is what every poll reads.
-    lambda: (
-        Payment.objects.select_related("order")
-        .only("order", "asked_at", "next_query_at")
-        .filter(out_trade_no=Argument("asked"))
-    )
-)
+# Of the attempt only what tells whether to ask about it: this is what every poll reads.
+ATTEMPTS = Payment.objects.select_related("order").only("order", "asked_at", "next_query_at")
+BY_OUT_TRADE_NO = Prepared(lambda: ATTEMPTS.filter(out_trade_no=Argument("asked")))
+BY_NUMBER = Prepared(lambda: ATTEMPTS.filter(order__number=Argument("asked")).order_by("-id")[:1])
 
 SHORTEST_POLL = timedelta(seconds=2)
 LONGEST_POLL = timedelta(seconds=15)
@@ -254,11 +250,17 @@ def visible_to(user: User, order: models.Order) -> bool:
 
 
 def found(asked: str, *, by_out_trade_no: bool) -> tuple[models.Order | None, Payment | None]:
-    """The order, and the attempt whose number was asked for. One query."""
-    if not by_out_trade_no:
-        return BY_NUMBER.first(asked=asked), None
-    payment = BY_OUT_TRADE_NO.first(asked=asked)
+    """The order, and the attempt whose number was asked for, or its newest. One query."""
+    payment = (BY_OUT_TRADE_NO if by_out_trade_no else BY_NUMBER).first(asked=asked)
     return (payment.order, payment) if payment else (None, None)
+
+
+def newest_attempts(numbers: Sequence[str]) -> list[Payment]:
+    """The newest attempt of each of these orders that there are, with its order. One query."""
+    if len(numbers) == 1:
+        return BY_NUMBER.all(asked=numbers[0])
+    rows = ATTEMPTS.filter(order__number__in=numbers).order_by("id")
+    return list({payment.order_id: payment for payment in rows}.values())
 
 
 OrderId = Annotated[strawberry.ID | None, strawberry.argument(description="The order's id.")]
@@ -279,10 +281,10 @@ class OrdersQuery:
         if not asked or "\x00" in asked or len(asked) > 64:
             return None
         order, payment = found(asked, by_out_trade_no=out_trade_no is not None)
-        if order is None or not visible_to(user, order):
+        if order is None or payment is None or not visible_to(user, order):
             return None
         if not order.is_terminal:
-            ask_soon(order, payment)
+            ask_soon(payment)
         return order  # type: ignore[return-value]
 
     @strawberry.field(description="One's own orders, newest first.")

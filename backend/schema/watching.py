@@ -19,6 +19,7 @@ from backend.orders.models import Order, OrderEvent, OrderStatus
 from backend.payments.watch import ask_soon
 from backend.schema.access import Refused, bad_request
 from backend.schema.assembly import schema
+from backend.schema.orders import newest_attempts
 from backend.schema.peers import as_peers
 from backend.schema.requests import parse_post
 from backend.schema.subscriptions import Asking, Showing
@@ -97,11 +98,11 @@ def admit(question: Question) -> Client | bytes:
 
 def show(batch: Mapping[str, Collection[Client]]) -> list[tuple[Client, State]]:
     """The orders as they are now, one query for all of them, each as its clients asked to see it."""
-    orders = {order.number: order for order in as_peers(list(Order.objects.filter(number__in=list(batch))))}
-    for number, clients in batch.items():
-        order = orders.get(number)
-        if order and not order.is_terminal and any(client.is_new for client in clients):
-            ask_soon(order, None)  # as a poll would, for a notify that was lost
+    attempts = newest_attempts(list(batch))
+    orders = {order.number: order for order in as_peers([payment.order for payment in attempts])}
+    for payment in attempts:
+        if not payment.order.is_terminal and any(client.is_new for client in batch[payment.order.number]):
+            ask_soon(payment)  # as a poll would, for a notify that was lost
     return [(client, shown(client, orders.get(number))) for number, clients in batch.items() for client in clients]
 
 

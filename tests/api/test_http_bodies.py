@@ -227,7 +227,7 @@ def test_a_bug_in_a_mutation_is_masked_and_undone(buyer, courses, monkeypatch):
     from backend.orders.models import Order
     from tests.shop import CREATE_ORDER
 
-    monkeypatch.setattr("backend.payments.checkout.open_payment", crash)
+    monkeypatch.setattr("backend.payments.checkout.new_payment", crash)
     asked = {"courseIds": [str(courses[0].pk)], "totalAmount": "117.00"}
     response = buyer.post(CREATE_ORDER, input=asked)
     assert refusal(response) == (200, ["INTERNAL"])

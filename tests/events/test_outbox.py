@@ -13,13 +13,14 @@ from backend.events.models import Event
 from backend.events.outbox import PUBLIC, tell
 from backend.orders import lifecycle
 from backend.orders.models import Order, OrderEvent
-from backend.payments.checkout import cancel_order, open_payment
+from backend.payments.checkout import cancel_order, new_payment
 from backend.payments.jobs import run_everything_due
 from backend.payments.models import Payment, Refund
 from backend.payments.providers.base import RefundResult, RefundState, TradeNotFound, TradeState
 from backend.payments.refunds import request_refund, succeed
 from backend.payments.trades import apply_trade
 from backend.payments.watch import look_after
+from backend.stored import insert
 from tests.jobs.conftest import trade_of
 from tests.shop import post_notify
 
@@ -178,7 +179,7 @@ def test_money_for_a_cancelled_order_goes_back_and_is_told(later, provider, orde
 def test_a_second_payment_that_goes_back_leaves_the_first(later, provider, order, payment):
     provider.answers("refund", RefundResult(RefundState.SUCCEEDED))
     apply_trade(trade_of(payment, TradeState.CLOSED))
-    pay(open_payment(order, timezone.now()))
+    pay(insert(new_payment(order, timezone.now())))
     pay(payment)
     later(1)
     assert names() == ["order.paid", "enrollment.opened", "order.refunded"]

@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from backend.courses.models import Enrollment
 from backend.orders.models import Order, OrderEvent
-from backend.payments.checkout import open_payment
+from backend.payments.checkout import new_payment
 from backend.payments.jobs import run_everything_due
 from backend.payments.models import Discrepancy, Payment, Refund
 from backend.payments.providers.base import RefundResult, RefundState, TradeNotFound, TradeState
 from backend.payments.trades import TradeRefused, apply_trade
+from backend.stored import insert
 from tests.jobs.conftest import trade_of
 from tests.shop import post_notify
 
@@ -77,7 +78,7 @@ def test_overlapping_orders_give_back_the_part_that_is_owned(later, timed_out, b
 def test_the_second_of_two_payments_goes_back_and_the_course_stays_open(later, provider, order, payment, buyer):
     provider.answers("refund", RefundResult(RefundState.SUCCEEDED))
     apply_trade(trade_of(payment, TradeState.CLOSED))
-    second = open_payment(order, timezone.now())
+    second = insert(new_payment(order, timezone.now()))
     apply_trade(trade_of(second, TradeState.PAID))
     apply_trade(trade_of(payment, TradeState.PAID))
     later(1)

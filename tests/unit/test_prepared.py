@@ -1,13 +1,15 @@
-"""Statements written once give the rows, and write the rows, that Django's own would."""
+"""Statements written once give the rows that Django's own would."""
 
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from backend.accounts.models import AccessToken, User
-from backend.courses.models import Course
-from backend.prepared import Argument, Prepared, insert, insert_all, insert_new, update
+from backend.courses.models import Course, Enrollment
+from backend.prepared import Argument, Prepared
+from tests.api.helpers import own
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
@@ -52,30 +54,28 @@ def test_a_value_is_never_part_of_the_statement(courses):
     assert by_name.all(name="' OR 1=1 --") == []
 
 
-def test_an_inserted_row_is_as_a_saved_one():
-    course = insert(Course(name="Go", price_fen=3900))
-    assert Course.objects.get() == course
-    course.price_fen = 4900
-    course.save()
-    assert Course.objects.get().price_fen == 4900
+def test_an_annotation_comes_along(courses, user):
+    own(user, courses[1])
+    mine = Enrollment.objects.filter(user_id=Argument("user_id"), course_id=OuterRef("pk"))
+    priced = Prepared(lambda: Course.objects.annotate(owned=Exists(mine)).order_by("pk"))
+    assert [course.owned for course in priced.all(user_id=user.pk)] == [False, True, False, False]
+    assert [course.owned for course in priced.all(user_id=0)] == [False] * 4
 
 
-def test_rows_are_inserted_together(user):
-    insert_all([Course(name=name, price_fen=1) for name in ("a", "b")])
-    insert_all([])
-    assert set(Course.objects.values_list("name", flat=True)) == {"a", "b"}
+def test_a_related_row_that_is_not_there_is_none(user, courses):
+    own(user, courses[0])
+    found = Prepared(lambda: Enrollment.objects.select_related("line").filter(user_id=Argument("user_id")))
+    assert found.first(user_id=user.pk).line is None
 
 
-def test_a_conflict_is_skipped_only_where_that_is_asked_for():
-    names = [User(username="li"), User(username="li")]
-    assert insert_new(names, returning="username") == ["li"]
-    assert insert_new(names, returning="username") == []
-    assert User.objects.count() == 1
-    with pytest.raises(IntegrityError), transaction.atomic():
-        insert_all(names)
+def test_who_watches_statements_sees_these_too(courses):
+    seen = []
 
+    def watch(execute, sql, *args):
+        seen.append(sql)
+        return execute(sql, *args)
 
-def test_an_update_says_how_many_rows_it_met(courses):
-    assert update(Course, {"price_fen": 5, "name": "Rust"}, pk=courses[0].pk, on_sale=True) == 1
-    assert update(Course, {"price_fen": 6}, pk=courses[0].pk, on_sale=False) == 0
-    assert Course.objects.get(pk=courses[0].pk).price_fen == 5
+    by_key = Prepared(lambda: Course.objects.filter(pk=Argument("pk")))
+    with connection.execute_wrapper(watch):
+        assert by_key.first(pk=courses[0].pk) == courses[0]
+    assert len(seen) == 1
