@@ -12,6 +12,7 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backend.settings")
 
 from celery import Celery
+from celery.signals import import_modules
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -27,6 +28,14 @@ if not settings.CELERY_BROKER_URL:
     )
 
 app = celery_app()
+
+
+@import_modules.connect(sender=app)
+def start(**kwargs: Any) -> None:
+    """Of a worker and of beat. Celery runs Django's system checks here as well, and looks at none of their findings."""
+    from backend.checks import refuse_wrong_setup
+
+    refuse_wrong_setup()
 
 
 @app.task(name=TASK)

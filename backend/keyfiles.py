@@ -12,17 +12,24 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
+ROOT = 0
+"""May own a secret as well as the shop's own user: who is root can read everything anyway."""
 
 
 def read_secret(path: Path) -> str:
-    """The text of a secret file. Raises ImproperlyConfigured where it is missing, in the tree, or readable by all."""
+    """The text of a secret file. Raises ImproperlyConfigured where it is missing, in the tree, or others' to touch."""
     refuse_inside_tree(path)
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        found = path.stat()
     except OSError as error:
         raise ImproperlyConfigured(f"{path} cannot be read ({error.strerror}). Put the key there.") from error
+    mode = stat.S_IMODE(found.st_mode)
     if mode & 0o137:
         raise ImproperlyConfigured(f"{path} has mode {mode:04o}: others can read it. Run: chmod 600 {path}")
+    if found.st_uid not in (os.geteuid(), ROOT):
+        raise ImproperlyConfigured(
+            f"{path} belongs to user {found.st_uid}, who can change it. Run: chown {os.geteuid()} {path}"
+        )
     return read_text(path)
 
 

@@ -16,6 +16,11 @@ VAR_DIR = keyfiles.VAR_DIR
 env = environ.Env()
 
 
+def refusal(number: str, sentence: str) -> ImproperlyConfigured:
+    """Settings are read before any system check can run, so what they refuse carries its id itself."""
+    return ImproperlyConfigured(f"{sentence} (coursepay.{number})")
+
+
 def required(name: str, demo: str | None = None) -> str:
     """The variable, or in DEBUG its demo value; otherwise a refusal that says the mend."""
     value = env.str(name, default="")
@@ -23,9 +28,8 @@ def required(name: str, demo: str | None = None) -> str:
         return str(value)
     if DEBUG and demo is not None:
         return demo
-    raise ImproperlyConfigured(
-        f"{name} is not set. Set it in the environment (.env.example lists all), or DEBUG=1 for the demo."
-    )
+    mend = "Set it in the environment (.env.example lists all), or DEBUG=1 for the demo."
+    raise refusal("E030", f"{name} is not set. {mend}")
 
 
 def comma_list(name: str, demo: list[str]) -> list[str]:
@@ -36,7 +40,7 @@ def comma_list(name: str, demo: list[str]) -> list[str]:
 def positive(name: str, default: int) -> int:
     text = env.str(name, default="") or str(default)
     if not text.isdecimal() or int(text) < 1:
-        raise ImproperlyConfigured(f"{name} is {text!r}: it must be a whole number of seconds, at least 1.")
+        raise refusal("E031", f"{name} is {text!r}: it must be a whole number of seconds, at least 1.")
     return int(text)
 
 
@@ -44,13 +48,13 @@ def networks(name: str, default: list[str]) -> list[IPv4Network | IPv6Network]:
     try:
         return [ip_network(text, strict=False) for text in comma_list(name, []) or default]
     except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}. List addresses or networks, such as 10.0.0.0/8.") from error
+        raise refusal("E031", f"{name}: {error}. List addresses or networks, such as 10.0.0.0/8.") from error
 
 
 def one_of(name: str, default: str, *choices: str) -> str:
-    value = str(env.str(name, default=default))
+    value = str(env.str(name, default="") or default)
     if value not in choices:
-        raise ImproperlyConfigured(f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
+        raise refusal("E031", f"{name} is {value!r}: it must be one of {', '.join(choices)}.")
     return value
 
 
@@ -74,7 +78,7 @@ _LOCAL_ORIGINS = [f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")
 CORS_ALLOWED_ORIGINS = comma_list("CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS)
 CORS_URLS_REGEX = r"^/(graphql(/stream)?|payments/alipay/return/|order/success/)$"
 CORS_EXPOSE_HEADERS = ["x-request-id"]
-CSRF_TRUSTED_ORIGINS = comma_list("CSRF_TRUSTED_ORIGINS", _LOCAL_ORIGINS)
+CSRF_TRUSTED_ORIGINS = comma_list("CSRF_TRUSTED_ORIGINS", _LOCAL_ORIGINS)  # the admin's forms
 
 ROOT_URLCONF = "backend.urls"
 WSGI_APPLICATION = "backend.wsgi.application"
@@ -133,7 +137,7 @@ def database() -> dict[str, Any]:
     """SQLite or PostgreSQL from DATABASE_URL, each with the options that money needs."""
     url = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'coursepay.sqlite3'}"
     if not url.startswith(("sqlite:///", "postgres://", "postgresql://")):
-        raise ImproperlyConfigured("DATABASE_URL must begin with sqlite:/// or postgres://")
+        raise refusal("E031", "DATABASE_URL must begin with sqlite:/// or postgres://")
     config: dict[str, Any] = env.db_url_config(url)
     if config["ENGINE"].endswith("sqlite3"):
         Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +162,7 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
+SQLITE_FOR_REAL_MONEY = one_of("SQLITE_FOR_REAL_MONEY", "refuse", "refuse", "allow") == "allow"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ----------------------------------------------------------------------------------------------------------
@@ -170,7 +175,7 @@ AUTH_PASSWORD_VALIDATORS = [
 TOKEN_TTL_SECONDS = positive("TOKEN_TTL_SECONDS", 43200)
 REDIS_URL = env.str("REDIS_URL", default="")
 if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
-    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// (over TLS) or unix://")
+    raise refusal("E031", "REDIS_URL must begin with redis://, rediss:// (over TLS) or unix://")
 RATE_LIMITS = one_of("RATE_LIMITS", "on", "on", "off") == "on"
 
 LANGUAGE_CODE = "zh-hans"
@@ -184,7 +189,7 @@ TIME_ZONE = "Asia/Shanghai"
 
 ORDER_TTL_SECONDS = positive("ORDER_TTL_SECONDS", 1800)
 if ORDER_TTL_SECONDS > 15 * 86400:
-    raise ImproperlyConfigured("ORDER_TTL_SECONDS is over 15 days, the longest that Alipay keeps a trade open.")
+    raise refusal("E031", "ORDER_TTL_SECONDS is over 15 days, the longest that Alipay keeps a trade open.")
 
 ORDER_GRACE_SECONDS = positive("ORDER_GRACE_SECONDS", 120)
 PAYMENT_QUERY_AFTER_SECONDS = positive("PAYMENT_QUERY_AFTER_SECONDS", 60)
@@ -198,6 +203,13 @@ SIMULATOR_PUBLIC_KEY_FILE = VAR_DIR / "alipay_simulator" / "alipay_public_key.pe
 
 ALIPAY_GATEWAY_URL = required("ALIPAY_GATEWAY_URL", f"http://127.0.0.1:{SIMULATOR_PORT}/gateway.do")
 ALIPAY_REAL_MONEY = (urlsplit(ALIPAY_GATEWAY_URL).hostname or "").lower().rstrip(".") == "openapi.alipay.com"
+ENVIRONMENT = one_of(
+    "ENVIRONMENT",
+    "production" if ALIPAY_REAL_MONEY else "development" if DEBUG else "staging",
+    *("production", "staging", "development"),
+)
+PRODUCTION = ALIPAY_REAL_MONEY or ENVIRONMENT == "production"  # here what is dangerous refuses the start
+PRODUCTION_KEY_FINGERPRINTS = [text.replace(":", "").lower() for text in comma_list("PRODUCTION_KEY_FINGERPRINTS", [])]
 ALIPAY_APP_ID = required("ALIPAY_APP_ID", SIMULATOR_APP_ID)
 ALIPAY_SELLER_ID = required("ALIPAY_SELLER_ID", SIMULATOR_SELLER_ID)
 ALIPAY_APP_PRIVATE_KEY_FILE = Path(
@@ -231,7 +243,7 @@ PAYMENT_PROVIDERS: dict[str, dict[str, Any]] = {
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 if CELERY_BROKER_URL and urlsplit(CELERY_BROKER_URL).scheme not in ("amqp", "amqps", "redis", "rediss"):
-    raise ImproperlyConfigured("CELERY_BROKER_URL must begin with amqp:// (RabbitMQ) or redis://")
+    raise refusal("E031", "CELERY_BROKER_URL must begin with amqp:// (RabbitMQ) or redis://")
 JOB_LEASE_SECONDS = positive("JOB_LEASE_SECONDS", 90)
 JOB_THREADS = positive("JOB_THREADS", 4)
 
@@ -282,7 +294,12 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "backend.logs.WithRequestId"}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "formatters": {
+        "line": {
+            "class": "backend.logs.Redacted",
+            "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
@@ -292,5 +309,8 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         # Refused queries are their senders' business; ours are logged by the view, masked.
         "strawberry.execution": {"level": "CRITICAL"},
+        # The servers come with handlers of their own; through ours their lines too are redacted.
+        **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "_granian")},
+        "uvicorn.access": {"handlers": [], "propagate": False},  # a proxy keeps that log
     },
 }

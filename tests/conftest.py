@@ -7,9 +7,24 @@ import pytest
 from tests.canaries import Watch, planted
 from tests.shop import AlipaySide, Shopper
 
-CANARIES = pytest.StashKey[Watch]()
+SEEN = pytest.StashKey[set[str]]()
+"""The canaries that sang, in this process or in a worker of it (pytest-xdist)."""
 
 CI = os.environ.get("CI") == "true"
+
+
+def pytest_configure(config):
+    config.stash[SEEN] = set()
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is about the other database is left out, and is no test that did not run."""
+    from tests.settings import ON_POSTGRES
+
+    other = "sqlite" if ON_POSTGRES else "postgres"
+    if out := [item for item in items if item.get_closest_marker(other)]:
+        items[:] = [item for item in items if item not in out]
+        config.hook.pytest_deselected(items=out)
 
 
 @pytest.fixture
@@ -89,16 +104,21 @@ def fresh_provider(settings):
 @pytest.fixture(scope="session", autouse=True)
 def canary_watch(request):
     """No secret of the run in any log line or answer; what sang fails the run at its end."""
-    watch = request.config.stash[CANARIES] = Watch(planted())
+    watch = Watch(planted(), request.config.stash[SEEN])
     with watch.watching():
         yield watch
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """What a worker's watch has seen counts as seen here. A worker that died is a failure already."""
+    node.config.stash[SEEN].update(getattr(node, "workeroutput", {}).get("seen", ()))
+
+
 def pytest_terminal_summary(terminalreporter):
-    watch = terminalreporter.config.stash.get(CANARIES, None)
-    if watch is not None and watch.seen:
+    if seen := terminalreporter.config.stash[SEEN]:
         terminalreporter.section("secrets were seen")
-        for what in sorted(watch.seen):
+        for what in sorted(seen):
             terminalreporter.line(what)
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
@@ -109,8 +129,10 @@ def pytest_terminal_summary(terminalreporter):
 
 def pytest_sessionfinish(session, exitstatus):
     """In CI everything is there, so a test that did not run is a failure. So is a secret that was seen, anywhere."""
-    watch = session.config.stash.get(CANARIES, None)
-    if watch is not None and watch.seen:
+    seen = session.config.stash[SEEN]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["seen"] = sorted(seen)
+    if seen:
         session.exitstatus = 1
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if CI and reporter and reporter.stats.get("skipped") and exitstatus == 0:

@@ -1,12 +1,36 @@
 #!/usr/bin/env bash
 # The suite on SQLite, then on PostgreSQL; then the storefront's own checks, and whole purchases in a browser. What
-# cannot run here is listed at the end, and with CI=true that is a failure. With arguments: pytest alone, with them.
+# cannot run here is listed at the end, and with CI=true that is a failure. With arguments: pytest alone, with them, one
+# test after the other; with --in-process alone: on SQLite, the folders that start no servers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+python=${VENV:-.venv}/bin/python
 not_run=()
 
+# No servers, nothing timed: several at a time, each worker with a database of its own (pytest-xdist). The rest, and
+# every folder that is not named here, runs one test after the other.
+folders=(tests/{unit,api,db,web,edge,events,bills,jobs,simulator,lifecycle,startup})
+in_parallel=(-n auto --maxprocesses 4 --dist worksteal "${folders[@]}")
+
+suite() {
+  if [ $# -gt 0 ]; then
+    "$python" -m pytest -q "$@"
+  else
+    "$python" -m pytest -q "${in_parallel[@]}"
+    "$python" -m pytest -q "${folders[@]/#/--ignore=}"
+  fi
+}
+
+if [ "$*" = --in-process ]; then
+  env -u DATABASE_URL "$python" -m pytest -q "${in_parallel[@]}"
+  exit
+fi
+
 echo "== SQLite"
-env -u DATABASE_URL "${VENV:-.venv}/bin/python" -m pytest -q "$@"
+(
+  unset DATABASE_URL
+  suite "$@"
+)
 
 echo "== PostgreSQL"
 # Not under the home of root: the server runs as another user.
@@ -15,7 +39,9 @@ chmod 755 "$dir"
 trap 'tools/postgres.sh stop "$dir"; rm -rf "$dir"' EXIT
 # Nothing here outlives the run, so it need not survive a power cut either.
 if url=$(tools/postgres.sh start "$dir" fsync=off); then
-  DATABASE_URL="$url" "${VENV:-.venv}/bin/python" -m pytest -q "$@"
+  export DATABASE_URL=$url
+  suite "$@"
+  unset DATABASE_URL
   tools/postgres.sh stop "$dir" # Chromium wants the memory
 else
   not_run+=("the whole suite on PostgreSQL")

@@ -5,6 +5,7 @@ message. It changes nothing; the harmless notify that it posts is kept in the in
 """
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -23,12 +24,15 @@ from backend import http_client, keyfiles
 from backend.broker import celery_app
 from backend.monitoring.readiness import Finding, State, look
 from backend.payments.bills import READY_AT, first_day, newest_day
+from backend.payments.checks import app_key_fingerprint
 from backend.payments.models import Bill, BillStatus, Discrepancy
 from backend.payments.providers.alipay_keys import load_private_key
 from backend.payments.providers.base import ProviderRejected, ProviderUnavailable, TradeNotFound
 from backend.payments.registry import get_provider
 
 PATIENCE_SECONDS = 5.0
+DISK_IS_NARROW, DISK_IS_FULL = 2**30, 200 * 2**20
+"""Bytes that are left. A full disk refuses orders on SQLite, and kills who writes to a mapped file of /metrics."""
 HARMLESS = b"from=doctor"
 """No notify: it is refused before a signature is looked for."""
 
@@ -46,6 +50,7 @@ def examine() -> Iterator[Finding]:
     yield from attempt("notify address", check_notify_address)
     yield from attempt("redis", check_redis)
     yield from attempt("broker", check_broker)
+    yield from attempt("disk", check_disk)
     if all(finding.state != "failed" for finding in found if finding.name in ("database", "migrations")):
         yield from attempt("bills", check_bills)
         yield from attempt("discrepancies", check_discrepancies)
@@ -78,7 +83,7 @@ def check_key_pair() -> Iterator[Finding]:
     except InvalidSignature:
         yield Finding("key pair", "failed", "does not verify what it signs", "Make a new pair with Alipay's key tool.")
         return
-    yield Finding("key pair", "ok", f"RSA, {key.key_size} bits: signs and verifies")
+    yield Finding("key pair", "ok", f"RSA, {key.key_size} bits: signs and verifies; SHA-256 {app_key_fingerprint()}")
 
 
 def check_gateway() -> Iterator[Finding]:
@@ -143,6 +148,13 @@ def check_broker() -> Iterator[Finding]:
         yield Finding("broker", "failed", f"{type(error).__name__}: {error}", mend)
         return
     yield Finding("broker", "ok", "answers")
+
+
+def check_disk() -> Iterator[Finding]:
+    """Where SQLite's file and the counts of /metrics are. The disk of a PostgreSQL elsewhere is not seen from here."""
+    free = shutil.disk_usage(settings.VAR_DIR).free
+    state: State = "failed" if free < DISK_IS_FULL else "warning" if free < DISK_IS_NARROW else "ok"
+    yield Finding("disk", state, f"{free // 2**20:,} MiB free for var/", "Make room, or put var/ on another disk.")
 
 
 def check_bills() -> Iterator[Finding]:

@@ -26,9 +26,10 @@ WORK_IS_LATE_AFTER = 600.0
 """Seconds that due work may wait: the jobs look every second, a lease is a minute and a half."""
 
 DATABASE_TIME = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
-    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp()), current_setting('transaction_read_only') = 'on'",
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400, 0",
 }
+"""The database's clock, and whether it takes no change: a standby answers every question and can place no order."""
 State = Literal["ok", "warning", "failed"]
 
 
@@ -78,16 +79,19 @@ def check_database() -> tuple[Finding, Finding]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(DATABASE_TIME[connection.vendor])
-            theirs = float(cursor.fetchone()[0])
+            theirs, is_read_only = cursor.fetchone()
     except Exception as error:
         mend = "Start the database, or mend DATABASE_URL."
         return Finding("database", "failed", f"{type(error).__name__}: {error}".strip(), mend), Finding(
             "clock", "failed"
         )
-    off = abs(time.time() - theirs)
+    off = abs(time.time() - float(theirs))
     clock = Finding("clock", "ok", f"{off:.1f} s from the database's")
     if off > CLOCK_MAY_BE_OFF:
         clock = Finding("clock", "failed", f"{off:.0f} s from the database's", "Set both machines' clocks by NTP.")
+    if is_read_only:
+        mend = "Name the primary in DATABASE_URL; on it, default_transaction_read_only must be off."
+        return Finding("database", "failed", "read-only, as a standby is", mend), clock
     return Finding("database", "ok", connection.vendor), clock
 
 

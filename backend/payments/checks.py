@@ -1,50 +1,82 @@
-"""Wrong set-up fails at start, not at the till.
-
-Where real money is taken (the gateway is openapi.alipay.com) a dangerous setting is an error and the start is refused;
-with any other gateway the same setting is a warning, so that staging and benchmarks run as production does. While
-DEBUG is on and no money is real, the warnings are kept for ``check --deploy``.
-"""
+"""What the till must not be set up with: another gateway than was meant, keys that are somebody else's."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
-from backend import keyfiles
+from backend import checks_database, keyfiles
+from backend.checks import Danger, judge
 from backend.payments.models import SHORTEST_TIME_TO_PAY
-from backend.payments.providers.alipay_keys import load_public_key
+from backend.payments.providers.alipay_keys import load_private_key, load_public_key
 from backend.payments.registry import get_provider
 
+__all__ = ["checks_database"]  # registers its checks, as backend.checks has
 
-def dangers() -> Iterator[tuple[str, str, str]]:
-    """What must not be when money is real: an id, what is wrong, and the mend."""
-    if settings.DEBUG:
-        yield "001", "DEBUG is on: errors show code and settings to everyone.", "Set DEBUG=0."
-    if not settings.RATE_LIMITS:
-        yield "002", "RATE_LIMITS is off: passwords can be guessed without end.", "Set RATE_LIMITS=on."
+REAL_GATEWAY = "https://openapi.alipay.com/gateway.do"
+
+
+@register(Tags.security)
+def check_till(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return judge(dangers())
+
+
+@register(Tags.security, deploy=True)
+def check_till_on_deploy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return judge(dangers(), deploy=True)
+
+
+def dangers() -> Iterator[Danger]:
     if settings.ORDER_TTL_SECONDS < SHORTEST_TIME_TO_PAY:
-        yield (
-            "003",
-            "ORDER_TTL_SECONDS is under 60: Alipay takes no time_expire so near.",
-            "Set 60 or more.",
-        )
+        yield "003", "ORDER_TTL_SECONDS is under 60: Alipay takes no time_expire so near.", "Set 60 or more."
     if uses_simulator_key():
-        yield (
-            "004",
-            "ALIPAY_PUBLIC_KEY_FILES holds the simulator's key: whoever has it can sign payments.",
-            "Name the file with Alipay's own public key.",
-        )
-    if urlsplit(settings.PUBLIC_URL).scheme != "https":
-        yield "005", "PUBLIC_URL is not https: notifies and buyers' data travel in the open.", "Set an https:// URL."
-    if "*" in settings.ALLOWED_HOSTS:
-        yield "006", "ALLOWED_HOSTS has *: links can be made to point anywhere.", "Name the hosts."
+        what = "ALIPAY_PUBLIC_KEY_FILES holds the simulator's key: whoever has it can sign payments."
+        yield "004", what, "Name the file with Alipay's own public key."
+    if settings.ENVIRONMENT == "production" and settings.ALIPAY_GATEWAY_URL != REAL_GATEWAY:
+        what = "ALIPAY_GATEWAY_URL is not Alipay's own: courses would go for money that is none."
+        yield "014", what, f"Set ALIPAY_GATEWAY_URL={REAL_GATEWAY}."
+    if settings.ENVIRONMENT != "production" and settings.ALIPAY_REAL_MONEY:
+        what = f"ENVIRONMENT is {settings.ENVIRONMENT}, and the gateway takes real money."
+        yield "014", what, "Set ENVIRONMENT=production, or the sandbox's gateway."
+    if simulators := [app for app in settings.INSTALLED_APPS if "simulator" in app]:
+        yield "015", f"INSTALLED_APPS has {simulators[0]}, which makes payments up.", "Take it out."
+    if settings.PRODUCTION and settings.PRODUCTION_KEY_FINGERPRINTS and not holds_production_key():
+        what = "The app's private key is none of PRODUCTION_KEY_FINGERPRINTS."
+        yield "017", what, "Name production's key, or add its fingerprint, which manage.py doctor shows."
+
+
+@register(Tags.security)
+def check_production_key_stays_home(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """An error wherever it is: on a developer's machine the key that signs refunds has leaked already."""
+    if settings.PRODUCTION or not holds_production_key():
+        return []
+    what = f"The app's private key is production's, and this is {settings.ENVIRONMENT}."
+    hint = "Use a key of the sandbox. Change production's: it was where it should not be."
+    return [Error(what, hint=hint, id="coursepay.E016")]
+
+
+def holds_production_key() -> bool:
+    listed = settings.PRODUCTION_KEY_FINGERPRINTS
+    return bool(listed) and app_key_fingerprint() in listed
+
+
+def app_key_fingerprint() -> str | None:
+    """SHA-256 of the app's public key (SPKI, DER), in hex; None for a key that cannot be read, which is E010's to say.
+
+    The same as: openssl pkey -in app_private_key.pem -pubout -outform DER | sha256sum
+    """
+    try:
+        key = load_private_key(keyfiles.read_secret(settings.ALIPAY_APP_PRIVATE_KEY_FILE))
+    except (ImproperlyConfigured, ValueError):
+        return None
+    return sha256(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def uses_simulator_key() -> bool:
@@ -61,43 +93,6 @@ def public_numbers(path: Path) -> RSAPublicNumbers | None:
         return load_public_key(keyfiles.read_text(path)).public_numbers()
     except (ImproperlyConfigured, ValueError):
         return None
-
-
-@register(Tags.security)
-def check_real_money(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """The start is refused where real money meets a dangerous setting."""
-    if settings.ALIPAY_REAL_MONEY:
-        return [Error(f"{what} Real money is on.", hint=mend, id=f"coursepay.E{n}") for n, what, mend in dangers()]
-    return [] if settings.DEBUG else warnings()
-
-
-@register(Tags.security, deploy=True)
-def check_dangers_on_deploy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return warnings() if settings.DEBUG and not settings.ALIPAY_REAL_MONEY else []
-
-
-def warnings() -> list[CheckMessage]:
-    return [CheckWarning(what, hint=mend, id=f"coursepay.W{n}") for n, what, mend in dangers()]
-
-
-@register(Tags.database)
-def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Always a warning once it is not the demo: one machine, one writer."""
-    return sqlite_warning() if not settings.DEBUG or settings.ALIPAY_REAL_MONEY else []
-
-
-@register(Tags.security, deploy=True)
-def check_sqlite_on_deploy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return sqlite_warning() if settings.DEBUG and not settings.ALIPAY_REAL_MONEY else []
-
-
-def sqlite_warning() -> list[CheckMessage]:
-    if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        return []
-    hint = "Set DATABASE_URL=postgres://…"
-    return [
-        CheckWarning("The database is SQLite: one machine and one writer at a time.", hint=hint, id="coursepay.W007")
-    ]
 
 
 @register(Tags.security)

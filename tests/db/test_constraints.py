@@ -6,7 +6,7 @@ good row itself is taken, so nothing is refused for another reason.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -187,6 +187,9 @@ CHECKS: list[tuple[str, Callable[[World], Row], dict[str, Any]]] = [
 
 
 def name_of(value: object) -> str:
+    """The same in every process: pytest's workers must agree on the names."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={'' if isinstance(each, datetime) else each}" for name, each in value.items())
     return getattr(value, "__name__", None) or str(value)
 
 

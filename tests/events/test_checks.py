@@ -96,6 +96,7 @@ SET_UPS = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("number", SET_UPS)
 def test_the_start_is_refused(tree, production, number):
     said = run(tree, "-c", PROBE, **production, **SET_UPS[number]).said
@@ -105,6 +106,7 @@ def test_the_start_is_refused(tree, production, number):
     assert "REFUSED" in server
 
 
+@pytest.mark.sqlite
 def test_a_good_start_says_nothing(tree, production):
     outcome = run(tree, "-c", PROBE, **production, EVENT_URLS=f"{GOOD}, http://10.0.0.1/hooks", EVENT_SECRET=SECRET)
     assert ids(outcome.said) == set(), outcome.said

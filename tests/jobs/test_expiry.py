@@ -33,6 +33,16 @@ def test_before_its_time_an_order_is_only_asked_about(clock, later, provider, or
     assert later(10) == 0
 
 
+def test_no_such_trade_before_its_time_leaves_the_url_to_be_paid(clock, later, provider, order, payment):
+    provider.answers("query", NOT_THERE)
+    later(TTL // 2)
+    assert provider.calls() == ["query"]
+    assert states(order) == ("UNPAID", "OPEN")
+    provider.answers("query", trade_of(payment, TradeState.PAID))
+    later(TTL // 2 - 1)
+    assert states(order) == ("PAID", "PAID")
+
+
 def test_a_trade_that_waits_for_its_buyer_is_closed_at_the_provider(clock, later, provider, order, payment):
     provider.answers("query", trade_of(payment, TradeState.PENDING))
     provider.answers("close", CloseResult.CLOSED)

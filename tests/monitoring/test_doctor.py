@@ -1,7 +1,10 @@
 """manage.py doctor: what is wrong is named, with what to do, and the exit says so."""
 
+import hashlib
+import subprocess
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import Error
@@ -67,7 +70,7 @@ def run():
 
 
 NAMES = ["settings", "database", "clock", "migrations", "keys", "work", "key pair", "gateway", "notify address"]
-NAMES += ["redis", "broker", "bills", "discrepancies"]
+NAMES += ["redis", "broker", "disk", "bills", "discrepancies"]
 
 
 def test_a_shop_where_nothing_is_wrong(well, endpoint):
@@ -197,6 +200,25 @@ def test_a_broker_that_is_away(well, another_broker):
     assert "refused" in wrong("broker")
 
 
+@pytest.mark.parametrize(("free", "state"), [(2**30, "ok"), (2**30 - 1, "warning"), (200 * 2**20, "warning")])
+def test_a_disk_with_little_room(well, monkeypatch, free, state):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    assert examined()["disk"].state == state
+    assert run()[0] == 0
+
+
+def test_a_full_disk(well, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=200 * 2**20 - 1))
+    assert wrong("disk") == "199 MiB free for var/"
+
+
+def test_the_fingerprint_is_openssls(well, settings):
+    path = settings.ALIPAY_APP_PRIVATE_KEY_FILE
+    command = ["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"]
+    public = subprocess.run(command, capture_output=True, check=True).stdout
+    assert examined()["key pair"].detail.endswith(f"SHA-256 {hashlib.sha256(public).hexdigest()}")
+
+
 def test_work_that_nobody_does(well, payment):
     Payment.objects.update(next_query_at=timezone.now() - timedelta(seconds=610), created_at=timezone.now())
     assert wrong("work").startswith("payments: a row is due for 61")
@@ -262,5 +284,6 @@ def test_without_a_database_the_rest_is_told_all_the_same(well, monkeypatch):
         "notify address",
         "redis",
         "broker",
+        "disk",
     ]
     assert wrong("database") == "OperationalError"

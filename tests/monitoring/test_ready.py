@@ -51,6 +51,21 @@ def test_without_a_database_it_is_alive_and_not_ready(db, monkeypatch):
     assert ask()[0] == 200
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_takes_no_change_is_as_good_as_none():
+    """As a standby, which answers every question; each session of the shop begins so."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        assert ask() == (503, {"ready": False, "checks": {"database": "failed", "keys": "ok"}})
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+    forget()
+    assert ask()[0] == 200
+
+
 def test_tables_that_are_behind_the_code(db, monkeypatch):
     from django.db.migrations.recorder import MigrationRecorder
 

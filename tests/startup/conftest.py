@@ -62,6 +62,7 @@ def production(keys: Path):
         "ALLOWED_HOSTS": "pay.example.com",
         "PUBLIC_URL": "https://pay.example.com",
         "STOREFRONT_URL": "https://shop.example.com",
+        "CSRF_TRUSTED_ORIGINS": "https://pay.example.com",
         "ORDER_TTL_SECONDS": "60",
         "ALIPAY_GATEWAY_URL": "https://openapi.alipay.com/gateway.do",
         "ALIPAY_APP_ID": "2021000000000001",

@@ -4,8 +4,12 @@ import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from backend import keyfiles
 from tests.startup.trees import run
+
+pytestmark = pytest.mark.sqlite  # no test here asks the run's own database, so once is enough
 
 SAY_SECRET = (
     "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'backend.settings';"

@@ -38,13 +38,13 @@ class Outcome:
     said: str
 
 
-def run(tree: Path, *arguments: str | Path, **env: str | Path) -> Outcome:
-    """Python with these arguments in that tree."""
+def run(tree: Path, *arguments: str | Path, given: str = "", **env: str | Path) -> Outcome:
+    """Python with these arguments in that tree; ``given`` is what it can read from its standard input."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=tree,
         env=bare_environment(**env),
-        stdin=subprocess.DEVNULL,
+        input=given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,12 +1,15 @@
 """The hunt for leaks can see: each kind of canary, in a line and in an answer, is noticed by a watch of its own."""
 
 import logging
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 
 from tests.canaries import PASSWORDS, Watch, planted
+from tests.conftest import SEEN, pytest_sessionfinish, pytest_testnodedown
 
 
 @pytest.fixture
@@ -63,3 +66,16 @@ def test_an_honest_run_is_quiet(watch, db):
     Client().get("/")
     logging.getLogger("coursepay").info("nothing")
     assert (watch.seen, watch.answers, watch.lines > 0) == (set(), 1, True)
+
+
+def test_what_a_worker_has_seen_fails_the_whole_run():
+    """With pytest-xdist each worker hunts for itself, and tells the run's own process at its end."""
+    config = SimpleNamespace(stash={SEEN: {"a token in a log line of x"}}, pluginmanager=Mock(), workeroutput={})
+    pytest_sessionfinish(SimpleNamespace(config=config, exitstatus=0), 0)
+    main = SimpleNamespace(stash={SEEN: set()}, pluginmanager=Mock(**{"get_plugin.return_value": None}))
+    pytest_testnodedown(SimpleNamespace(config=main), error="it died before it could tell")
+    assert main.stash[SEEN] == set()
+    pytest_testnodedown(SimpleNamespace(config=main, workeroutput=config.workeroutput), error=None)
+    session = SimpleNamespace(config=main, exitstatus=0)
+    pytest_sessionfinish(session, 0)
+    assert (main.stash[SEEN], session.exitstatus) == ({"a token in a log line of x"}, 1)

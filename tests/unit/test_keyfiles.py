@@ -31,6 +31,17 @@ def test_a_file_that_others_can_touch_is_refused_with_the_mend(tmp_path, mode):
         read_secret(path)
 
 
+def test_a_file_of_another_user_is_refused_with_the_mend_unless_that_is_root(tmp_path, monkeypatch):
+    path = secret_file(tmp_path)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(keyfiles, "ROOT", owner + 2)
+    with pytest.raises(ImproperlyConfigured, match=f"belongs to user {owner}.*chown {owner + 1} "):
+        read_secret(path)
+    monkeypatch.setattr(keyfiles, "ROOT", owner)
+    assert read_secret(path) == "secret"
+
+
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     with pytest.raises(ImproperlyConfigured, match=r"nothing\.pem cannot be read"):
         read_secret(tmp_path / "nothing.pem")

@@ -1,5 +1,6 @@
 """The background work of the shop in one process, without a server."""
 
+import logging
 import signal
 import threading
 from argparse import ArgumentParser
@@ -10,8 +11,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from backend.checks import refuse_wrong_setup
 from backend.payments.jobs import JOBS, run_everything_due
 from backend.sweeps import Chore, Sweep
+
+logger = logging.getLogger("coursepay.jobs")
 
 
 class Command(BaseCommand):
@@ -19,6 +23,10 @@ class Command(BaseCommand):
         "Query open payments, time orders out, carry refunds out, deliver events, compare bills: until stopped, or "
         "once over all that is due now."
     )
+
+    def check(self, **options: Any) -> None:  # type: ignore[override]
+        """What every command does before it begins, and the database's own settings too."""
+        refuse_wrong_setup()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="Every job over everything due now, then exit.")
@@ -46,7 +54,7 @@ class Command(BaseCommand):
                 try:
                     done = job.run(workers)
                 except Exception as error:
-                    self.stderr.write(f"{job.name}: {error}")
+                    logger.error("%s: %s", job.name, error)  # no traceback: each second one, while the database is away
                     done = 0
                 close_old_connections()
                 if not done:
