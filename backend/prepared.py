@@ -6,13 +6,14 @@ the same model instances. It is for the few statements that the load is made of,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models.base import ModelState
 from django.db.models.expressions import Expression
+from django.utils.functional import cached_property
 
 Row = TypeVar("Row", bound=models.Model)
 

@@ -51,7 +51,7 @@ class AccessTokenAdmin(ReadOnlyAdmin):
     search_fields = ("=user__username",)
     search_help_text = _("User name")
     date_hierarchy = "created_at"
-    ordering = ("-created_at",)
+    ordering = ("-expires_at",)
     fields = ("user", "created_at", "expires_at")
 
     @admin.display(description=_("user"), ordering="user__username")

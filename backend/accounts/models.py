@@ -38,6 +38,7 @@ class AccessToken(models.Model):
     class Meta:
         verbose_name = _("access token")
         verbose_name_plural = _("access tokens")
+        indexes = [models.Index(fields=["expires_at"], name="token_by_expiry")]
 
     def __str__(self) -> str:
         return f"{self.user_id} until {self.expires_at:%Y-%m-%d %H:%M}"

@@ -60,9 +60,14 @@ class Waiter:
     async def next(self, seconds: float) -> State | None:
         """The next state; None after so many seconds without one, or when closed."""
         if self._state is None and not self.is_closed:
-            self._wake = asyncio.get_running_loop().create_future()
-            await asyncio.wait((self._wake,), timeout=seconds)
-            self._wake = None
+            loop = asyncio.get_running_loop()
+            self._wake = loop.create_future()
+            timer = loop.call_later(seconds, self._stir)  # ``asyncio.wait`` would make three objects more a heartbeat
+            try:
+                await self._wake
+            finally:
+                timer.cancel()
+                self._wake = None
         state, self._state = self._state, None
         return None if self.is_closed else state
 

@@ -42,7 +42,9 @@ class Order(HasStatus):
     }
 
     number = models.CharField(_("number"), max_length=22, unique=True, default=new_order_number)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="orders", verbose_name=_("buyer"))
+    user = models.ForeignKey(  # order_newest_of_user begins with it
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="orders", db_index=False, verbose_name=_("buyer")
+    )
     subject = models.CharField(_("subject"), max_length=128)
     total_fen = models.BigIntegerField(_("total (fen)"))
     status = models.CharField(_("status"), max_length=10, choices=OrderStatus, default=OrderStatus.UNPAID)
@@ -101,7 +103,9 @@ class Order(HasStatus):
 class OrderLine(models.Model):
     """One course of an order, with its name and prices as they were at purchase."""
 
-    order = models.ForeignKey(Order, models.PROTECT, related_name="lines", verbose_name=_("order"))
+    order = models.ForeignKey(  # a_course_once_per_order begins with it
+        Order, models.PROTECT, related_name="lines", db_index=False, verbose_name=_("order")
+    )
     course = models.ForeignKey(Course, models.PROTECT, related_name="order_lines", verbose_name=_("course"))
     name = models.CharField(_("name"), max_length=120)
     price_fen = models.BigIntegerField(_("price (fen)"), help_text=_("The list price."))
@@ -145,7 +149,9 @@ class OrderEvent(models.Model):
 class IdempotencyKey(models.Model):
     """A key that a buyer's client has used, for ever: what it asked for and the order it was answered with."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("buyer"))
+    user = models.ForeignKey(  # a_key_once_per_buyer begins with it
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False, verbose_name=_("buyer")
+    )
     key = models.CharField(_("key"), max_length=128)
     input_hash = models.CharField(_("input hash"), max_length=64)
     order = models.ForeignKey(Order, models.PROTECT, related_name="idempotency_keys", verbose_name=_("order"))

@@ -9,6 +9,7 @@ from backend.events.delivery import DELIVERIES
 from backend.payments.bills import announce, try_bill
 from backend.payments.discrepancies import close_resolved
 from backend.payments.models import Bill, Payment, Refund
+from backend.payments.notifications import take_up_what_was_left
 from backend.payments.pruning import prune
 from backend.payments.refunding import try_refund
 from backend.payments.watch import look_after
@@ -22,10 +23,11 @@ def due_payments(now: datetime) -> QuerySet[Any]:
 PAYMENTS = Sweep("payments", "next_query_at", due_payments, look_after)
 REFUNDS = Sweep("refunds", "next_try_at", Refund.objects.due, try_refund)
 BILLS = Sweep("bills", "next_try_at", Bill.objects.due, try_bill, prepare=announce, every=60)
+INBOX = Chore("inbox", take_up_what_was_left, every=30)
 RESOLVED = Chore("resolved", close_resolved, every=30)
 PRUNE = Chore("prune", prune, every=3600)
 
-JOBS: tuple[Sweep | Chore, ...] = (PAYMENTS, REFUNDS, DELIVERIES, BILLS, RESOLVED, PRUNE)
+JOBS: tuple[Sweep | Chore, ...] = (PAYMENTS, REFUNDS, DELIVERIES, BILLS, INBOX, RESOLVED, PRUNE)
 
 
 def run_everything_due() -> int:

@@ -7,7 +7,7 @@ written in the transaction of the effect. ``success`` is the answer only when th
 import hashlib
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -25,6 +25,9 @@ REFUSALS_KEPT = Limit("refusals-kept", times=1000, seconds=3600)
 REFUSALS_OF_SENDER = Limit("refusals-of-sender", times=200, seconds=3600)
 """How many unverified messages an hour are kept, of all and of one address: anyone can send them. It bounds the store
 and the log, never what is verified."""
+LEFT_AFTER = timedelta(minutes=1)
+"""Longer than any handler of a notify takes."""
+MOST_AT_ONCE = 100
 A_REPEAT = (
     "ON CONFLICT (body_sha256) DO UPDATE SET times_received = payments_notification.times_received + 1,"
     " verified = payments_notification.verified OR EXCLUDED.verified"
@@ -114,6 +117,24 @@ def mark(kept: Notification, verdict: Verdict, reason: str) -> None:
 def unhandled() -> list[Notification]:
     """Verified messages whose effect is not committed: the handler failed, or the order was not there yet."""
     return list(Notification.objects.filter(verified=True).exclude(verdict=Verdict.APPLIED).order_by("received_at"))
+
+
+def take_up_what_was_left() -> int:
+    """Apply the messages whose handler died between keeping and applying; how many have a verdict now.
+
+    Alipay comes again with other bytes: the money is taken in by that copy, and this row would wait for ever.
+    """
+    left = Notification.objects.filter(verdict=Verdict.RECEIVED, received_at__lt=timezone.now() - LEFT_AFTER)
+    return sum(_taken_up(kept) for kept in left.order_by("received_at")[:MOST_AT_ONCE])
+
+
+def _taken_up(kept: Notification) -> bool:
+    try:
+        replay(kept)
+    except Exception:
+        logger.exception("notify %s could not be applied; it is tried again", kept.notify_id)
+        return False
+    return True
 
 
 def replay(kept: Notification) -> bool:

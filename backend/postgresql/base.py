@@ -16,11 +16,9 @@ a busy shop would otherwise pay a round trip for every request to hear that noth
 class DatabaseWrapper(base.DatabaseWrapper):
     @property
     def pool(self) -> Any:
-        pools: dict[str, Any] = self._connection_pools  # type: ignore[attr-defined]
-        if (known := pools.get(self.alias)) is None:
-            known = cast("Any", super()).pool
-            if known is not None and known._check is not None:  # noqa: SLF001
-                known._check = check  # noqa: SLF001 - Django lets nobody choose it
+        known: Any = cast("Any", super()).pool
+        if known is not None and known._check is ConnectionPool.check_connection:  # noqa: SLF001
+            known._check = check  # noqa: SLF001 - Django lets nobody choose it
         return known
 
 

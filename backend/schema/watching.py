@@ -19,7 +19,7 @@ from backend.orders.models import Order, OrderEvent, OrderStatus
 from backend.payments.watch import ask_soon
 from backend.schema.access import Refused, bad_request
 from backend.schema.assembly import schema
-from backend.schema.orders import newest_attempts
+from backend.schema.orders import FEW, newest_attempts
 from backend.schema.peers import as_peers
 from backend.schema.requests import parse_post
 from backend.schema.subscriptions import Asking, Showing
@@ -97,9 +97,11 @@ def admit(question: Question) -> Client | bytes:
 
 
 def show(batch: Mapping[str, Collection[Client]]) -> list[tuple[Client, State]]:
-    """The orders as they are now, one query for all of them, each as its clients asked to see it."""
+    """The orders as they are now, each as its clients asked to see it; many of them are read together."""
     attempts = newest_attempts(list(batch))
-    orders = {order.number: order for order in as_peers([payment.order for payment in attempts])}
+    orders = {payment.order.number: payment.order for payment in attempts}
+    if len(orders) > FEW:
+        as_peers(list(orders.values()))
     for payment in attempts:
         if not payment.order.is_terminal and any(client.is_new for client in batch[payment.order.number]):
             ask_soon(payment)  # as a poll would, for a notify that was lost

@@ -63,6 +63,11 @@ class Notification(models.Model):
             models.Index(
                 fields=["received_at"], condition=models.Q(verdict=Verdict.RECEIVED), name="notification_unapplied"
             ),
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(verdict=Verdict.REFUSED, verified=False),
+                name="notification_forged",
+            ),
         ]
 
     def __str__(self) -> str:
