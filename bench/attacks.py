@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.postgres import free_port
-from bench.run import environment, manage, new_key
 from bench.servers import Server, served
+from bench.setup import environment, manage, new_key
 from tests.edge.corpus import LOGIN_AS, Attack, all_attacks, ask, bomb
 
 MOST_MS, MOST_BOMB_MS = 250.0, 50.0

@@ -32,9 +32,9 @@ from alipay_simulator.bill_archive import Flaws, write_archive
 from alipay_simulator.bill_entries import Entry
 from alipay_simulator.bill_period import parse_period
 from alipay_simulator.bill_sheets import TradeSheet
-from bench import postgres
+from bench import other_tables, postgres, results
 from bench.operations import SELLER_ID
-from bench.run import environment, new_key
+from bench.setup import environment, new_key
 
 DAY = date(2026, 11, 21)
 BEGINS = "2026-11-21 00:00:00+08"
@@ -83,13 +83,10 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.bill", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the bill (1,000,000)")
-    run = measure(parser.parse_args().rows)
-    print(
-        f"a bill of {run.rows} rows: {run.rows / run.seconds:.0f} rows/s, {run.seconds:.1f} s,"
-        f" {run.cpu_seconds:.1f} s of our own CPU"
-    )
-    print(f"peak memory of the process: {run.after:.0f} MiB, of them {run.before:.0f} MiB before the bill")
-    print(f"found {run.found}, repaired {run.repaired}")
+    results.add_option(parser, "bill")
+    options = parser.parse_args()
+    for table in other_tables.bill(results.write("bill", options, vars(measure(options.rows)))):
+        print(table.text())
 
 
 def measure(rows: int) -> Run:

@@ -59,32 +59,25 @@ def create(body: bytes, token: str) -> bytes:
         with db.transaction():
             db.execute(sql.LOCK_BUYER, (user_id,)).fetchone()
             assert db.execute(sql.KEY, (asked["idempotencyKey"], user_id)).fetchone() is None
-            courses = db.execute(sql.COURSES, ids).fetchall()
+            courses = db.execute(sql.COURSES, (user_id, *ids)).fetchall()
             total = sum(course[3] for course in courses)
             assert total == int(asked["totalAmount"].replace(".", ""))
-            assert not db.execute(sql.OWNED, (*ids, user_id)).fetchall()
+            assert not any(course[5] for course in courses)
             assert not db.execute(sql.OPEN_ORDERS, ("UNPAID", user_id, *ids)).fetchall()
-            order_id = db.execute(
-                sql.INSERT_ORDER,
-                (number, user_id, "Course 1", total, "UNPAID", "ALIPAY", basket_hash, now, expires_at, None),
-            ).fetchone()[0]  # type: ignore[index]
             prices = [course[3] for course in courses]
-            names = [course[1] for course in courses]
-            db.execute(sql.INSERT_LINES, ([order_id] * len(ids), ids, names, prices, prices)).fetchall()
-            db.execute(sql.INSERT_EVENT, (order_id, "order.created", now, "")).fetchone()
-            db.execute(sql.INSERT_KEY, (user_id, asked["idempotencyKey"], basket_hash, order_id)).fetchone()
-            db.execute(
-                sql.INSERT_PAYMENT,
-                (order_id, "alipay", out_trade_no, None, total, "OPEN", now, expires_at, None, None, now + FIRST_QUERY),
-            ).fetchone()
-    order = {
+            order = (number, user_id, "Course 1", total, "UNPAID", "ALIPAY", basket_hash, now, expires_at, None)
+            lines = (ids, [course[1] for course in courses], prices, prices)
+            key = (user_id, asked["idempotencyKey"], basket_hash)
+            payment = ("alipay", out_trade_no, None, total, "OPEN", now, expires_at, None, None, now + FIRST_QUERY)
+            db.execute(sql.INSERT_ALL, (*order, *lines, "order.created", now, "", *key, *payment)).fetchone()
+    shown = {
         "id": number,
         "outTradeNo": out_trade_no,
         "totalAmount": yuan(total),
         "status": "UNPAID",
         "expiresAt": expires_at.isoformat(),
     }
-    answer = {"order": order, "payUrl": pay_url(out_trade_no, number, total, now, expires_at), "replayed": False}
+    answer = {"order": shown, "payUrl": pay_url(out_trade_no, number, total, now, expires_at), "replayed": False}
     return orjson.dumps({"data": {"createOrder": answer}})
 
 
@@ -139,15 +132,13 @@ def notify(body: bytes, token: str) -> bytes:
             many = len(lines)
             courses, ids = [line[0] for line in lines], [line[1] for line in lines]
             db.execute(sql.OPEN_ACCESS, ([payment[13]] * many, courses, ids, [now] * many, [None] * many)).fetchall()
-            names, details = ["order.paid", "enrollment.opened"], [trade_no, f"{many} courses"]
-            db.execute(sql.INSERT_EVENTS, ([payment[1]] * 2, names, [now] * 2, details)).fetchall()
             tell(db, payment, lines, trade_no, now)
             db.execute(sql.MARK, ("APPLIED", "paid", now, kept))
     return b"success"
 
 
 def tell(db: Connection[tuple[Any, ...]], payment: Any, lines: Any, trade_no: str, now: datetime) -> None:
-    """The outbox: what other systems will be told of it."""
+    """The history, and the outbox: what other systems will be told of it."""
     number, user_id = payment[12], str(payment[13])
     told = [{"courseId": str(line[0]), "name": line[2], "price": yuan(line[3])} for line in lines]
     order = {"number": number, "userId": user_id, "status": "PAID", "totalAmount": yuan(payment[4]), "paidAt": now}
@@ -158,7 +149,8 @@ def tell(db: Connection[tuple[Any, ...]], payment: Any, lines: Any, trade_no: st
         orjson.dumps({"id": key, "type": name, "createdAt": now.isoformat(), "data": data}).decode()
         for key, name, data in zip(keys, names, (paid, opened), strict=True)
     ]
-    db.execute(sql.TELL, (keys, names, [number] * 2, bodies, [now] * 2, [now] * 2))
+    history = ([payment[1]] * 2, names, [now] * 2, [trade_no, f"{len(lines)} courses"])
+    db.execute(sql.TELL, (*history, keys, names, [number] * 2, bodies, [now] * 2, [now] * 2))
 
 
 def signed_in(db: Connection[tuple[Any, ...]], token: str) -> tuple[Any, ...]:
@@ -179,7 +171,7 @@ def order_of(db: Connection[tuple[Any, ...]], body: bytes, token: str) -> tuple[
     asked_at, due = row[11], row[12]
     now = datetime.now(UTC)
     if row[5] == "UNPAID" and due and due > now and (asked_at is None or asked_at <= now - MOST_OFTEN):
-        db.execute(sql.ASK_SOON, (now, now, row[0], now, now - MOST_OFTEN))
+        db.execute(sql.ASK_SOON, (now, now, row[0], due))
     return row
 
 

@@ -1,4 +1,4 @@
-"""The floor's SQL: statement for statement what the backend sends, shortened only in its aliases."""
+"""The floor's SQL: statement for statement what the backend sends, as `python -m bench.statements` shows both."""
 
 _ORDER = (
     "o.id, o.number, o.user_id, o.subject, o.total_fen, o.status, o.pay_type, o.basket_hash, o.created_at,"
@@ -17,31 +17,25 @@ KEY = (
     " JOIN orders_order o ON k.order_id = o.id WHERE k.key = %s AND k.user_id = %s ORDER BY k.id LIMIT 1"
 )
 COURSES = (
-    "SELECT id, name, summary, price_fen, on_sale FROM courses_course WHERE on_sale AND id IN (%s, %s, %s) ORDER BY id"
-)
-OWNED = (
-    "SELECT course_id FROM courses_enrollment WHERE closed_at IS NULL AND course_id IN (%s, %s, %s) AND user_id = %s"
+    "SELECT id, name, summary, price_fen, on_sale, EXISTS(SELECT 1 FROM courses_enrollment e WHERE e.closed_at IS NULL"
+    " AND e.course_id = c.id AND e.user_id = %s LIMIT 1) FROM courses_course c WHERE on_sale AND id IN (%s, %s, %s)"
+    " ORDER BY id"
 )
 OPEN_ORDERS = (
     f"SELECT DISTINCT {_ORDER} FROM orders_order o JOIN orders_orderline l ON o.id = l.order_id"
     " WHERE o.status = %s AND o.user_id = %s AND l.course_id IN (%s, %s, %s) ORDER BY o.id DESC"
 )
-INSERT_ORDER = (
-    "INSERT INTO orders_order (number, user_id, subject, total_fen, status, pay_type, basket_hash, created_at,"
-    " expires_at, paid_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
-)
-INSERT_LINES = (
-    "INSERT INTO orders_orderline (order_id, course_id, name, price_fen, real_price_fen) SELECT * FROM"
-    " UNNEST((%s)::bigint[], (%s)::bigint[], (%s)::varchar[], (%s)::bigint[], (%s)::bigint[]) RETURNING id"
-)
-INSERT_EVENT = "INSERT INTO orders_orderevent (order_id, name, at, detail) VALUES (%s, %s, %s, %s) RETURNING id"
-INSERT_KEY = (
-    "INSERT INTO orders_idempotencykey (user_id, key, input_hash, order_id) VALUES (%s, %s, %s, %s) RETURNING id"
-)
-INSERT_PAYMENT = (
-    "INSERT INTO payments_payment (order_id, provider, out_trade_no, trade_no, amount_fen, status, created_at,"
+INSERT_ALL = (
+    "WITH o AS (INSERT INTO orders_order (number, user_id, subject, total_fen, status, pay_type, basket_hash,"
+    " created_at, expires_at, paid_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id),"
+    " l AS (INSERT INTO orders_orderline (order_id, course_id, name, price_fen, real_price_fen) SELECT o.id, n.*"
+    " FROM o, UNNEST((%s)::bigint[], (%s)::varchar[], (%s)::bigint[], (%s)::bigint[]) AS n),"
+    " e AS (INSERT INTO orders_orderevent (order_id, name, at, detail) VALUES ((SELECT id FROM o), %s, %s, %s)),"
+    " k AS (INSERT INTO orders_idempotencykey (user_id, key, input_hash, order_id)"
+    " VALUES (%s, %s, %s, (SELECT id FROM o)))"
+    " INSERT INTO payments_payment (order_id, provider, out_trade_no, trade_no, amount_fen, status, created_at,"
     " expires_at, paid_at, closed_at, times_asked, next_query_at, refunding_fen, refunded_fen, reported_refund_fen)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, 0, 0, 0) RETURNING id"
+    " VALUES ((SELECT id FROM o), %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, 0, 0, 0) RETURNING order_id"
 )
 
 # Order status
@@ -51,7 +45,7 @@ ORDER = (
 )
 ASK_SOON = (
     "UPDATE payments_payment SET next_query_at = %s, asked_at = %s WHERE order_id = %s AND status = 'OPEN'"
-    " AND next_query_at > %s AND NOT (asked_at > %s AND asked_at IS NOT NULL)"
+    " AND next_query_at = %s"
 )
 LINES = (
     "SELECT l.id, l.order_id, l.course_id, l.name, l.price_fen, l.real_price_fen, c.id, c.name, c.summary,"
@@ -84,12 +78,10 @@ OPEN_ACCESS = (
     " UNNEST((%s)::bigint[], (%s)::bigint[], (%s)::bigint[], (%s)::timestamptz[], (%s)::timestamptz[])"
     " ON CONFLICT DO NOTHING RETURNING course_id"
 )
-INSERT_EVENTS = (
-    "INSERT INTO orders_orderevent (order_id, name, at, detail) SELECT * FROM"
-    " UNNEST((%s)::bigint[], (%s)::varchar[], (%s)::timestamptz[], (%s)::varchar[]) RETURNING id"
-)
 TELL = (
-    "INSERT INTO events_event (key, name, order_number, body, created_at, dispatch_at) SELECT * FROM"
+    "WITH h AS (INSERT INTO orders_orderevent (order_id, name, at, detail) SELECT * FROM"
+    " UNNEST((%s)::bigint[], (%s)::varchar[], (%s)::timestamptz[], (%s)::varchar[]))"
+    " INSERT INTO events_event (key, name, order_number, body, created_at, dispatch_at) SELECT * FROM"
     " UNNEST((%s)::varchar[], (%s)::varchar[], (%s)::varchar[], (%s)::text[], (%s)::timestamptz[], (%s)::timestamptz[])"
 )
 MARK = "UPDATE payments_notification SET verdict = %s, reason = %s, handled_at = %s, verified = true WHERE id = %s"

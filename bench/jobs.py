@@ -5,24 +5,22 @@ Alipay (each order costs one signed question: nobody had opened its cashier), an
 """
 
 import argparse
-import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from bench import postgres
-from bench.run import environment, manage, new_key, row
+from bench import other_tables, postgres, results
+from bench.endpoint import endpoint
 from bench.servers import ROOT, cpu_of, tree_of
+from bench.setup import Ground, ground, manage, new_key
 
 WARM_UP = 400
 """Orders and events before those that are measured: every process of Celery's has had some."""
@@ -97,7 +95,8 @@ class Shop:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.jobs", description=__doc__)
     parser.add_argument("--orders", type=int, default=1000, help="and as many events (1000)")
-    orders = parser.parse_args().orders
+    results.add_option(parser, "jobs")
+    options = parser.parse_args()
     with ExitStack() as stack:
         shop = new_shop(stack)
         works = [
@@ -108,29 +107,37 @@ def main() -> None:
             "run_jobs, 1 process": run_jobs,
             "Celery, RabbitMQ, 2 workers": celery,
         }
-        row("", "orders/s", "CPU ms", "events/s", "CPU ms")
-        for title, engine in engines.items():
-            figures = [measure(shop, engine, work, orders) for work in works]
-            cells = [f"{figure.per_second:.0f} {figure.cpu_ms:.1f}" for figure in figures if figure]
-            row(title, *(" ".join(cells).split() or ["not run here: no RabbitMQ"]))
+        figures = {
+            title: {work.name: vars(done) for work in works if (done := measure(shop, engine, work, options.orders))}
+            for title, engine in engines.items()
+        }
+    for table in other_tables.jobs(results.write("jobs", options, figures)):
+        print(table.text())
 
 
 def new_shop(stack: ExitStack) -> Shop:
     """PostgreSQL with an empty shop, and the simulator that it takes for Alipay."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coursepay-bench-jobs-")))
-    url = stack.enter_context(postgres.cluster(fsync=False))
+    here = stack.enter_context(ground())
+    shop = with_simulator(stack, here, here.url)
+    manage(shop.env, "migrate", "--verbosity", "0")
+    return shop
+
+
+def with_simulator(stack: ExitStack, here: Ground, url: str) -> Shop:
     port = postgres.free_port()
-    keys = {"app.pem": folder / "app.pem", "alipay_private_key.pem": folder / "alipay_private_key.pem"}
-    env = environment(folder, url) | {
+    folder = here.folder / "simulator"
+    folder.mkdir()
+    env = here.env | {
+        "DATABASE_URL": url,
         "ALIPAY_GATEWAY_URL": f"http://127.0.0.1:{port}/gateway.do",
+        "ALIPAY_APP_PRIVATE_KEY_FILE": str(folder / "app.pem"),
         "ALIPAY_PUBLIC_KEY_FILES": str(folder / "alipay_public_key.pem"),
         "LOG_LEVEL": "WARNING",
     }
-    new_key(keys["app.pem"], public=folder / "app_public_key.pem")
-    new_key(keys["alipay_private_key.pem"], public=folder / "alipay_public_key.pem")
+    new_key(folder / "app.pem", public=folder / "app_public_key.pem")
+    new_key(folder / "alipay_private_key.pem", public=folder / "alipay_public_key.pem")
     shop = Shop(folder, url, env)
     stack.callback(end, shop.start("-m", "alipay_simulator", "--port", str(port), "--data", str(folder)))
-    manage(env, "migrate", "--verbosity", "0")
     return shop
 
 
@@ -213,35 +220,6 @@ def end(program: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         program.kill()
         program.wait()
-
-
-# --- The other system -------------------------------------------------------------------------------------------------
-
-
-class Ear(BaseHTTPRequestHandler):
-    """Hears every event out and says yes."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-def listen(port: int) -> None:
-    ThreadingHTTPServer.request_queue_size = 128
-    ThreadingHTTPServer(("127.0.0.1", port), Ear).serve_forever()
-
-
-@contextmanager
-def endpoint() -> Iterator[str]:
-    port = postgres.free_port()
-    process = multiprocessing.get_context("spawn").Process(target=listen, args=(port,), daemon=True)
-    process.start()
-    yield f"http://127.0.0.1:{port}/"
-    process.terminate()
-    process.join()
 
 
 if __name__ == "__main__":

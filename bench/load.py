@@ -21,6 +21,7 @@ class Call:
     body: bytes
     headers: Mapping[str, str]
     check: Callable[[bytes], None]
+    method: str = "POST"
 
 
 @dataclass
@@ -80,7 +81,7 @@ def work(port: int, waiting: Queue, timing: Timing, wrong: list[Exception]) -> N
 def ask(connection: http.client.HTTPConnection, call: Call) -> float:
     """The seconds to the last byte of a right answer."""
     began = time.perf_counter()
-    connection.request("POST", call.path, call.body, dict(call.headers))
+    connection.request(call.method, call.path, call.body, dict(call.headers))
     answer = connection.getresponse()
     body = answer.read()
     took = time.perf_counter() - began

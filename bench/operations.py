@@ -1,9 +1,11 @@
 """The four operations that are measured: what is sent, and what must come back."""
 
 import base64
+import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -36,20 +38,45 @@ query OrderStatus($outTradeNo: String!) {
   }
 }
 """
+WATCH = """
+subscription OrderUpdated($id: ID!) {
+  orderUpdated(id: $id) {
+    id number status totalAmount paidAt
+    lines { name price realPrice course { id name } }
+    isTerminal nextPollAfterMs
+  }
+}
+"""
+OPERATION = re.compile(r"(?:query|mutation|subscription) (\w+)\(")
 MINIMAL = "query OrderStatus($outTradeNo: String!) { order(outTradeNo: $outTradeNo) { status } }"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Buyer:
-    """Who buys once: the token, and the number of the order once there is one."""
+    """Who buys once: the token, and the order's two numbers once there is one."""
 
     number: int
     token: str
-    out_trade_nos: dict[int, str] = field(default_factory=dict, compare=False)
+    out_trade_no: str = ""
+    order_id: str = ""
 
-    @property
-    def out_trade_no(self) -> str:
-        return self.out_trade_nos[self.number]
+
+Ask = Callable[[str], Mapping[str, object]]
+"""How a document is named in the body of a request: by its text or by its hash."""
+
+
+def by_text(document: str) -> Mapping[str, object]:
+    return {"query": document}
+
+
+def by_hash(document: str) -> Mapping[str, object]:
+    """As Apollo Client does it once the server knows the document."""
+    named = OPERATION.search(document)
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    return {
+        "operationName": named[1] if named else None,
+        "extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}},
+    }
 
 
 Paths = Mapping[str, str]
@@ -59,44 +86,61 @@ SERVER: Paths = dict.fromkeys(("create", "with_lines", "minimal"), "/graphql") |
 FLOOR: Paths = {name: f"/{name}" for name in SERVER}
 
 
-def create(buyer: Buyer, paths: Paths) -> Call:
+def create(buyer: Buyer, paths: Paths, ask: Ask = by_text, document: str = CREATE) -> Call:
     """The buyer's one order, for three courses."""
 
     def check(data: Any) -> None:
         answer = data["createOrder"]
         expect(answer["order"]["status"] == "UNPAID" and answer["order"]["totalAmount"] == TOTAL, answer)
         expect(not answer["replayed"] and "sign=" in answer["payUrl"], answer)
-        buyer.out_trade_nos[buyer.number] = answer["order"]["outTradeNo"]
+        buyer.out_trade_no, buyer.order_id = answer["order"]["outTradeNo"], answer["order"]["id"]
 
     asked = {"courseIds": BASKET, "totalAmount": TOTAL, "idempotencyKey": f"bench-{buyer.number}"}
-    return graphql(paths["create"], buyer, CREATE, {"input": asked}, check)
+    return graphql(paths["create"], buyer, ask(document), {"input": asked}, check)
 
 
-def with_lines(buyer: Buyer, paths: Paths) -> Call:
+def with_lines(buyer: Buyer, paths: Paths, ask: Ask = by_text) -> Call:
     def check(data: Any) -> None:
         order = data["order"]
         expect(order["status"] == "UNPAID" and order["totalAmount"] == TOTAL, order)
         expect([line["course"]["name"] for line in order["lines"]] == [f"Course {pk}" for pk in BASKET], order)
         expect(order["nextPollAfterMs"] >= 2000 and not order["isTerminal"], order)
 
-    return graphql(paths["with_lines"], buyer, WITH_LINES, {"outTradeNo": buyer.out_trade_no}, check)
+    return graphql(paths["with_lines"], buyer, ask(WITH_LINES), {"outTradeNo": buyer.out_trade_no}, check)
 
 
-def minimal(buyer: Buyer, paths: Paths) -> Call:
+def final(buyer: Buyer, paths: Paths, ask: Ask = by_text) -> Call:
+    """The same of an order that is paid: what a client that polls reads at the end."""
+
+    def check(data: Any) -> None:
+        order = data["order"]
+        expect(order["status"] == "PAID" and order["paidAt"] and order["isTerminal"], order)
+        expect(len(order["lines"]) == len(BASKET), order)
+
+    return graphql(paths["with_lines"], buyer, ask(WITH_LINES), {"outTradeNo": buyer.out_trade_no}, check)
+
+
+def minimal(buyer: Buyer, paths: Paths, ask: Ask = by_text) -> Call:
     def check(data: Any) -> None:
         expect(data == {"order": {"status": "UNPAID"}}, data)
 
-    return graphql(paths["minimal"], buyer, MINIMAL, {"outTradeNo": buyer.out_trade_no}, check)
+    return graphql(paths["minimal"], buyer, ask(MINIMAL), {"outTradeNo": buyer.out_trade_no}, check)
 
 
-def graphql(path: str, buyer: Buyer, query: str, variables: Mapping[str, object], check: Callable[[Any], None]) -> Call:
+def graphql(
+    path: str,
+    buyer: Buyer,
+    document: Mapping[str, object],
+    variables: Mapping[str, object],
+    check: Callable[[Any], None],
+) -> Call:
     def check_body(body: bytes) -> None:
         answer = json.loads(body)
         expect("errors" not in answer, answer)
         check(answer["data"])
 
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {buyer.token}"}
-    return Call(path, json.dumps({"query": query, "variables": variables}).encode(), headers, check_body)
+    return Call(path, json.dumps({**document, "variables": variables}).encode(), headers, check_body)
 
 
 def notify(buyer: Buyer, paths: Paths, key: rsa.RSAPrivateKey) -> Call:

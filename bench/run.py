@@ -1,89 +1,96 @@
-"""`make bench`: the server's processor time per request, beside a bare floor. See README.md in this folder."""
+"""`python -m bench.run`: the server's processor time per request, beside a bare floor and the tutorial's way.
+
+See README.md in this folder.
+"""
 
 import argparse
-import os
-import secrets
 import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from statistics import median
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from bench import operations, peers, postgres, results, run_tables, storefront
+from bench.load import Call, Timing, WrongAnswer, send
+from bench.operations import FLOOR, SERVER, Buyer, by_hash
+from bench.servers import Server, served
+from bench.setup import Ground, buyers_of, environment, ground, manage, new_key, python, seed
+from bench.tables import row
+from bench.tutorial import operations as tutorial
 
-from bench import operations, postgres
-from bench.load import CONCURRENCY, Call, Timing, WrongAnswer, send
-from bench.operations import APP_ID, FLOOR, SELLER_ID, SERVER, Buyer, Paths
-from bench.servers import ROOT, THREADS, Server, served
+__all__ = ["environment", "manage", "new_key", "row", "seed"]  # where they have always been found
 
-ROUND = 100
-"""Requests to one server before it is the other's turn: what else the machine does then hits both alike."""
+ROUND = 25
+"""Requests to one server before it is the next one's turn: what else the machine does then hits all alike."""
 
-AIMS = {"create": 2.5, "with_lines": 6.0, "minimal": 4.0, "notify": 3.0}
-TITLES = {
-    "create": "createOrder, 3 courses",
-    "with_lines": "order status with lines",
-    "minimal": "order status minimal",
-    "notify": "notify, paid",
-}
+Operation = Callable[[Buyer], Call]
 
 
 @dataclass
 class Measured:
-    """What one operation took of one server."""
+    """What one operation took of one server, and of PostgreSQL meanwhile: milliseconds of processor time per request,
+    one figure for each round."""
 
-    cpu_seconds: float = 0.0
+    cpu_ms: list[float] = field(default_factory=list)
+    database_ms: list[float] = field(default_factory=list)
     timing: Timing = field(default_factory=Timing)
 
-    @property
-    def cpu_ms(self) -> float:
-        return self.cpu_seconds * 1000 / len(self.timing.each)
+    def figures(self) -> dict[str, float]:
+        """Of the rounds the median: one in which the machine was busy with something else does not count."""
+        count = len(self.timing.each)
+        return {
+            "requests": count,
+            "cpu_ms": median(self.cpu_ms),
+            "database_ms": median(self.database_ms),
+            "per_second": count / self.timing.seconds,
+            "p50_ms": self.timing.percentile(50) * 1000,
+            "p95_ms": self.timing.percentile(95) * 1000,
+        }
 
 
 @dataclass(frozen=True)
 class Side:
-    """A server with its buyers, some of whom only warm it up."""
+    """One way of asking one server, with its own buyers, some of whom only warm it up.
 
+    ``teach`` is what the first of these asks, where the server has to be told the documents' texts once.
+    """
+
+    name: str
     server: Server
-    paths: Paths
+    operations: Mapping[str, Operation]
     warm_up: Sequence[Buyer]
     buyers: Sequence[Buyer]
+    teach: Mapping[str, Operation] = field(default_factory=dict)
 
-    def measure(self, calls: Sequence[Call], into: Measured) -> None:
-        before = self.server.cpu_seconds()
+    def warm(self, name: str) -> None:
+        first, *others = self.warm_up
+        send(self.server.port, [self.teach.get(name, self.operations[name])(first)])
+        send(self.server.port, [self.operations[name](buyer) for buyer in others])
+
+    def measure(self, calls: Sequence[Call], database: Server, into: Measured) -> None:
+        before, of_database = self.server.cpu_seconds(), database.cpu_seconds()
         into.timing.add(send(self.server.port, calls))
-        into.cpu_seconds += self.server.cpu_seconds() - before
+        into.cpu_ms.append((self.server.cpu_seconds() - before) * 1000 / len(calls))
+        into.database_ms.append((database.cpu_seconds() - of_database) * 1000 / len(calls))
 
 
-Operation = Callable[[Buyer, Paths], Call]
-Figures = dict[str, tuple[Measured, Measured]]
+Figures = dict[str, dict[str, dict[str, float]]]
+"""By operation, by side."""
 
 
 def main() -> None:
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that PostgreSQL and the servers end with us
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coursepay-bench-")))
-        alipay_key = new_key(folder / "alipay.pem", public=folder / "alipay_public.pem")
-        new_key(folder / "app.pem")
-        url = stack.enter_context(postgres.cluster(fsync=options.fsync))
-        env = environment(folder, url)
-        buyers = seed(env, folder / "tokens", 2 * (options.requests + options.warm_up))
-        backend = stack.enter_context(served("backend", "backend.wsgi:application", postgres.free_port(), env))
-        floor = stack.enter_context(served("floor", "bench.floor:application", postgres.free_port(), env))
-        half, warm = len(buyers) // 2, options.warm_up
-        ours = Side(backend, SERVER, buyers[:warm], buyers[warm:half])
-        bare = Side(floor, FLOOR, buyers[half : half + warm], buyers[half + warm :])
+    with ground(fsync=options.fsync) as here, sides(here, options.requests, options.warm_up) as compared:
         try:
-            figures = run(ours, bare, alipay_key)
+            figures = compare_all(compared, Server("PostgreSQL", 0, postgres.postmaster(here.url)))
         except WrongAnswer as error:
             sys.exit(f"bench: {error}")
-    report(figures, options)
+    result = results.write("run", options, figures)
+    for table in run_tables.tables(result):
+        print(table.text())
 
 
 def arguments() -> argparse.Namespace:
@@ -91,101 +98,95 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=600, help="of each operation, to each server (600)")
     parser.add_argument("--warm-up", type=int, default=100, help="requests before that are not measured (100)")
     parser.add_argument("--fsync", action="store_true", help="let PostgreSQL wait for the disk: slower, the same CPU")
+    results.add_option(parser, "run")
     return parser.parse_args()
 
 
-def new_key(private: Path, public: Path | None = None) -> rsa.RSAPrivateKey:
-    """A key pair of this run alone."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = serialization.Encoding.PEM
-    private.touch(mode=0o600)
-    private.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    if public:
-        public.write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return key
+@contextmanager
+def sides(here: Ground, requests: int, warm_up: int) -> Iterator[list[Side]]:
+    """Ours by text, by hash and as the storefront asks; the floor on our tables; the tutorial on its own."""
+    count = requests + warm_up
+    url = here.database("tutorial")
+    tutorial_env = {**here.env, "TUTORIAL_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "bench.tutorial.settings"}
+    names = ("ours", "by hash", "storefront", "floor")
+    buyers = seed(here.env, here.folder / "tokens", len(names) * count)
+    groups = [buyers[place * count : (place + 1) * count] for place in range(len(names))]
+    tokens = here.folder / "tutorial"
+    python(tutorial_env, "-m", "bench.tutorial.seed", "--buyers", str(count), "--tokens", str(tokens))
+    with ExitStack() as stack:
+        start = partial(start_server, stack)
+        ours = start("backend", "backend.wsgi:application", here.env)
+        floor = start("floor", "bench.floor:application", here.env)
+        theirs = start("tutorial", "bench.tutorial.wsgi:application", tutorial_env)
+        asked: list[tuple[str, Server, Mapping[str, Operation], Sequence[Buyer]]] = [
+            ("ours", ours, asking(here, SERVER), groups[0]),
+            ("by hash", ours, hashed(), groups[1]),
+            ("storefront", ours, from_storefront(), groups[2]),
+            ("floor", floor, asking(here, FLOOR), groups[3]),
+            ("tutorial", theirs, from_tutorial(here), buyers_of(tokens)),
+        ]
+        teach = asking(here, SERVER)
+        yield [
+            Side(name, server, what, group[:warm_up], group[warm_up:], teach if name == "by hash" else {})
+            for name, server, what, group in asked
+        ]
 
 
-def environment(folder: Path, database_url: str) -> dict[str, str]:
-    """The settings of production, with a gateway that nobody is at: none of the operations calls it."""
+def start_server(stack: ExitStack, name: str, application: str, env: Mapping[str, str]) -> Server:
+    return stack.enter_context(served(name, application, postgres.free_port(), env))
+
+
+def asking(here: Ground, paths: operations.Paths) -> dict[str, Operation]:
+    """The four operations, with the documents' texts in each request."""
     return {
-        "DEBUG": "0",
-        "RATE_LIMITS": "off",
-        "SECRET_KEY": secrets.token_urlsafe(48),
-        "DATABASE_URL": database_url,
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "ALIPAY_GATEWAY_URL": "http://127.0.0.1:1/gateway.do",
-        "ALIPAY_APP_ID": APP_ID,
-        "ALIPAY_SELLER_ID": SELLER_ID,
-        "ALIPAY_APP_PRIVATE_KEY_FILE": str(folder / "app.pem"),
-        "ALIPAY_PUBLIC_KEY_FILES": str(folder / "alipay_public.pem"),
+        "create": partial(operations.create, paths=paths),
+        "with_lines": partial(operations.with_lines, paths=paths),
+        "minimal": partial(operations.minimal, paths=paths),
+        "notify": partial(operations.notify, paths=paths, key=here.alipay_key),
     }
 
 
-def seed(env: Mapping[str, str], tokens: Path, count: int) -> list[Buyer]:
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "bench_seed", "--buyers", str(count), "--tokens", str(tokens))
-    return [Buyer(number, token) for number, token in enumerate(tokens.read_text().split(), start=1)]
+def hashed() -> dict[str, Operation]:
+    return {
+        "create": partial(operations.create, paths=SERVER, ask=by_hash),
+        "with_lines": partial(operations.with_lines, paths=SERVER, ask=by_hash),
+        "minimal": partial(operations.minimal, paths=SERVER, ask=by_hash),
+    }
 
 
-def manage(env: Mapping[str, str], *command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command, "--skip-checks"],
-        cwd=ROOT,
-        env={**os.environ, **env},
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"manage.py {command[0]} failed")
+def from_storefront() -> dict[str, Operation]:
+    return {"create": storefront.create, "with_lines": storefront.order, "minimal": storefront.progress}
 
 
-def run(ours: Side, bare: Side, alipay_key: rsa.RSAPrivateKey) -> Figures:
-    """Each operation on both; the orders are paid last, because a paid order is polled no more."""
+def from_tutorial(here: Ground) -> dict[str, Operation]:
+    return {
+        "create": tutorial.create,
+        "with_lines": tutorial.with_lines,
+        "minimal": tutorial.minimal,
+        "notify": partial(tutorial.notify, key=here.alipay_key),
+    }
+
+
+def compare_all(compared: Sequence[Side], database: Server, names: Sequence[str] = peers.NAMES) -> Figures:
+    """The orders are paid last, because a paid order is polled no more."""
     figures: Figures = {}
-    for name, operation in {
-        "create": operations.create,
-        "with_lines": operations.with_lines,
-        "minimal": operations.minimal,
-        "notify": partial(operations.notify, key=alipay_key),
-    }.items():
-        print(f"{TITLES[name]}…", file=sys.stderr, flush=True)
-        figures[name] = compare(operation, ours, bare)
+    for name in names:
+        print(f"{peers.TITLES[name]}…", file=sys.stderr, flush=True)
+        asked = [side for side in compared if name in side.operations]
+        figures[name] = {side: measured.figures() for side, measured in compare(name, asked, database).items()}
     return figures
 
 
-def compare(operation: Operation, ours: Side, bare: Side) -> tuple[Measured, Measured]:
-    """Both servers by turns, after both are warm."""
-    sides = ((ours, Measured()), (bare, Measured()))
-    for side, _ in sides:
-        send(side.server.port, [operation(buyer, side.paths) for buyer in side.warm_up])
-    for start in range(0, len(ours.buyers), ROUND):
-        for side, measured in sides:
-            calls = [operation(buyer, side.paths) for buyer in side.buyers[start : start + ROUND]]
-            side.measure(calls, measured)
-    return sides[0][1], sides[1][1]
-
-
-def report(figures: Figures, options: argparse.Namespace) -> None:
-    print(
-        f"{options.requests} requests of each operation, {CONCURRENCY} at a time; 1 worker, {THREADS} threads;"
-        f" PostgreSQL on this machine, fsync {'on' if options.fsync else 'off'}\n"
-    )
-    row("", "ratio", "aim", "CPU ms", "floor ms", "req/s", "p50 ms", "p95 ms", "floor req/s")
-    for name, (ours, bare) in figures.items():
-        timing = ours.timing
-        row(
-            TITLES[name],
-            f"{ours.cpu_ms / bare.cpu_ms:.2f}",
-            f"{AIMS[name]:.1f}",
-            *(f"{value:.2f}" for value in (ours.cpu_ms, bare.cpu_ms)),
-            f"{len(timing.each) / timing.seconds:.0f}",
-            *(f"{timing.percentile(percent) * 1000:.1f}" for percent in (50, 95)),
-            f"{len(bare.timing.each) / bare.timing.seconds:.0f}",
-        )
-
-
-def row(title: str, *cells: str) -> None:
-    print(f"{title:<26}" + "".join(f"{cell:>12}" for cell in cells))
+def compare(name: str, compared: Sequence[Side], database: Server) -> dict[str, Measured]:
+    """All by turns, after all are warm; every second round the other way about, so that none is always the first."""
+    measured = {side.name: Measured() for side in compared}
+    for side in compared:
+        side.warm(name)
+    for number, start in enumerate(range(0, len(compared[0].buyers), ROUND)):
+        for side in compared[:: -1 if number % 2 else 1]:
+            calls = [side.operations[name](buyer) for buyer in side.buyers[start : start + ROUND]]
+            side.measure(calls, database, measured[side.name])
+    return measured
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,18 +23,20 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench import operations, postgres
+from bench import operations, other_tables, postgres, results
 from bench.load import Call, send
 from bench.operations import SERVER, Buyer, expect
-from bench.run import environment, new_key, seed
 from bench.servers import ROOT, Server, cpu_of, served, wait_until_up
+from bench.setup import ground, seed
 
 HEARTBEAT_SECONDS = 15
 AT_ONCE = 100
 """Connections that are opened at a time."""
 SETTLE_SECONDS = 3
 PAID = b'"PAID"'
-WATCH = "subscription Watch($id: ID!) { orderUpdated(id: $id) { id status paidAt isTerminal nextPollAfterMs } }"
+STATUS_ALONE = {
+    "query": "subscription Watch($id: ID!) { orderUpdated(id: $id) { id status paidAt isTerminal nextPollAfterMs } }"
+}
 
 
 @dataclass
@@ -47,6 +48,10 @@ class Figures:
     idle_percent: float = 0.0
     delays: list[float] = field(default_factory=list)
 
+    def as_result(self) -> dict[str, float]:
+        delays = {f"p{percent}_ms": self.delay(percent) for percent in (50, 95, 99)}
+        return {"kib_per_client": self.kib_per_client, "idle_percent": self.idle_percent, **delays}
+
     def delay(self, percent: int) -> float:
         return sorted(self.delays)[min(len(self.delays) * percent // 100, len(self.delays) - 1)]
 
@@ -55,19 +60,20 @@ def main() -> None:
     options = arguments()
     allow_many_files(options.clients)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    figures: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coursepay-bench-")))
-        alipay_key = new_key(folder / "alipay.pem", public=folder / "alipay_public.pem")
-        new_key(folder / "app.pem")
-        env = environment(folder, stack.enter_context(postgres.cluster(fsync=False)))
-        env["STREAM_HEARTBEAT_SECONDS"] = str(HEARTBEAT_SECONDS)
+        here = stack.enter_context(ground())
+        env = {**here.env, "STREAM_HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS)}
         transports: dict[str, Mapping[str, str]] = {"PostgreSQL": {}}
         if shutil.which("redis-server"):
             transports["Redis"] = {"REDIS_URL": stack.enter_context(redis())}
-        buyers = seed(env, folder / "tokens", options.clients * len(transports))
+        buyers = seed(env, here.folder / "tokens", options.clients * len(transports))
         for number, (name, more) in enumerate(transports.items()):
             mine = buyers[number * options.clients : (number + 1) * options.clients]
-            report(measure(name, {**env, **more}, mine, alipay_key, options))
+            found = measure(name, {**env, **more}, mine, here.alipay_key, options)
+            figures[name] = found.as_result()
+    for table in other_tables.stream(results.write("stream", options, figures)):
+        print(table.text())
 
 
 def arguments() -> argparse.Namespace:
@@ -75,6 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=5000, help="that wait, each for its own order (5000)")
     parser.add_argument("--notifies", type=int, default=1000, help="of them that are paid, one by one (1000)")
     parser.add_argument("--idle", type=int, default=30, help="seconds of mere waiting (30)")
+    results.add_option(parser, "stream")
     return parser.parse_args()
 
 
@@ -119,13 +126,12 @@ def measure(
 ) -> Figures:
     figures = Figures(name)
     with served("shop", "backend.wsgi:application", postgres.free_port(), env) as shop, streaming(env) as stream:
-        ids: dict[int, str] = {}
         say(f"{name}: {len(buyers)} orders…")
-        send(shop.port, [create(buyer, ids) for buyer in buyers])
-        with listeners(stream.port, [(ids[buyer.number], buyer.token) for buyer in buyers[:1]]):
+        send(shop.port, [operations.create(buyer, SERVER) for buyer in buyers])
+        with listeners(stream.port, buyers[:1]):
             pass  # the first of all pays for what the process does only once
         before = resident_kib(stream.pid)
-        with listeners(stream.port, [(ids[buyer.number], buyer.token) for buyer in buyers]) as pipe:
+        with listeners(stream.port, buyers) as pipe:
             time.sleep(SETTLE_SECONDS)
             figures.kib_per_client = (resident_kib(stream.pid) - before) / len(buyers)
             say(f"{name}: {len(buyers)} wait…")
@@ -136,32 +142,21 @@ def measure(
             succeeded = notify(shop.port, buyers[: options.notifies], alipay_key)
             pipe.send(len(succeeded))
             heard: dict[str, float] = pipe.recv()
-            figures.delays = [(heard[ids[number]] - at) * 1000 for number, at in succeeded.items()]
+            figures.delays = [(heard[order_id] - at) * 1000 for order_id, at in succeeded.items()]
     return figures
 
 
-def create(buyer: Buyer, ids: dict[int, str]) -> Call:
-    """The buyer's order; its id is kept."""
-    call = operations.create(buyer, SERVER)
-
-    def check(body: bytes) -> None:
-        call.check(body)
-        ids[buyer.number] = json.loads(body)["data"]["createOrder"]["order"]["id"]
-
-    return Call(call.path, call.body, call.headers, check)
-
-
-def notify(port: int, buyers: Sequence[Buyer], key: Any) -> dict[int, float]:
-    """One notify after the other; when `success` was there, on the machine's monotonic clock."""
-    succeeded: dict[int, float] = {}
+def notify(port: int, buyers: Sequence[Buyer], key: Any) -> dict[str, float]:
+    """One notify after the other; when `success` was there, by the order's id, on the machine's monotonic clock."""
+    succeeded: dict[str, float] = {}
     for buyer in buyers:
         call = operations.notify(buyer, SERVER, key=key)
-        send(port, [Call(call.path, call.body, call.headers, partial(note, call, succeeded, buyer.number))])
+        send(port, [Call(call.path, call.body, call.headers, partial(note, call, succeeded, buyer.order_id))])
     return succeeded
 
 
-def note(call: Call, succeeded: dict[int, float], number: int, body: bytes) -> None:
-    succeeded[number] = time.monotonic()
+def note(call: Call, succeeded: dict[str, float], order_id: str, body: bytes) -> None:
+    succeeded[order_id] = time.monotonic()
     call.check(body)
 
 
@@ -174,10 +169,15 @@ def resident_kib(pid: int) -> int:
 
 
 @contextmanager
-def listeners(port: int, watched: Sequence[tuple[str, str]]) -> Iterator[Connection]:
-    """So many clients that were all shown their order. They tell, through the pipe, when they heard of its end."""
+def listeners(
+    port: int, buyers: Sequence[Buyer], document: Mapping[str, object] = STATUS_ALONE
+) -> Iterator[Connection]:
+    """A client for each buyer, all shown their order. They tell, through the pipe, when they heard of its end."""
+    watched = [(buyer.order_id, buyer.token) for buyer in buyers]
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=listen, args=(port, watched, theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=listen, args=(port, document, watched, theirs), daemon=True
+    )
     process.start()
     try:
         expect(ours.recv() == len(watched), "not all clients were let in")
@@ -187,14 +187,14 @@ def listeners(port: int, watched: Sequence[tuple[str, str]]) -> Iterator[Connect
         process.join()
 
 
-def listen(port: int, watched: Sequence[tuple[str, str]], pipe: Connection) -> None:
+def listen(port: int, document: Mapping[str, object], watched: Sequence[tuple[str, str]], pipe: Connection) -> None:
     allow_many_files(len(watched))
-    asyncio.run(Clients(port, pipe).run(watched))
+    asyncio.run(Clients(port, document, pipe).run(watched))
 
 
 class Clients:
-    def __init__(self, port: int, pipe: Connection) -> None:
-        self.port, self.pipe = port, pipe
+    def __init__(self, port: int, document: Mapping[str, object], pipe: Connection) -> None:
+        self.port, self.document, self.pipe = port, document, pipe
         self.heard: dict[str, float] = {}
 
     async def run(self, watched: Sequence[tuple[str, str]]) -> None:
@@ -211,7 +211,7 @@ class Clients:
 
     async def open(self, order_id: str, token: str) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        body = json.dumps({"query": WATCH, "variables": {"id": order_id}})
+        body = json.dumps({**self.document, "variables": {"id": order_id}})
         writer.write(
             "POST /graphql/stream HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n"
             f"authorization: Bearer {token}\r\ncontent-type: application/json\r\n"
@@ -231,16 +231,6 @@ class Clients:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def report(figures: Figures) -> None:
-    print(
-        f"live stream over {figures.transport}: {figures.kib_per_client:.1f} KiB per waiting client,"
-        f" {figures.idle_percent:.1f} % of a core while they wait (a heartbeat every {HEARTBEAT_SECONDS} s);"
-        f" from success to the client's event: median {figures.delay(50):.1f} ms,"
-        f" p95 {figures.delay(95):.1f} ms, p99 {figures.delay(99):.1f} ms ({len(figures.delays)} notifies)",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":
