@@ -6,7 +6,7 @@ PORT ?= 8000
 STAMP := $(VENV)/.stamp-$(shell sha256sum requirements.lock | cut -c1-12)
 export PORT
 
-.PHONY: setup storefront run serve test lint bench schema lock
+.PHONY: setup storefront run serve test torture torture-long lint bench performance schema lock
 
 # The virtual environment; made anew only when requirements.lock changes.
 setup: $(STAMP)
@@ -33,16 +33,30 @@ serve: setup
 test: setup
 	VENV=$(VENV) tools/test.sh
 
+# What we claim, tried until it breaks; docs/torture.md.
+torture: setup
+	$(BIN)/python -m torture gate
+
+# Hours; Ctrl-C and the same command again goes on.
+torture-long: setup
+	$(BIN)/python -m torture long
+
 lint: setup
 	VENV=$(VENV) tools/lint.sh
 
 # Each figure has a command of its own; this is all of them, one after the other.
 bench: setup
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.purchase
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.attacks
 	$(BIN)/python -m bench.jobs
 	$(BIN)/python -m bench.bill
 	$(BIN)/python -m bench.stream
+
+# Measures all that docs/performance.md shows and makes the page anew.
+performance: setup
+	$(BIN)/python -m bench.page
 
 # The contract as a file; CI compares it with the code.
 schema: setup

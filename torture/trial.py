@@ -3,12 +3,18 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from traceback import extract_tb
 from typing import Literal
 
 Database = Literal["memory", "sqlite", "postgres", "own"]
 """Where the cases run: SQLite in memory, SQLite in a file, a PostgreSQL that the runner has started and migrated (its
 address is DATABASE_URL), or servers that the trial starts for itself."""
+
+
+class Missing(Exception):
+    """This machine lacks what the trial needs, such as a server: it is skipped and listed, and fails in CI."""
 
 
 @dataclass
@@ -36,8 +42,9 @@ class Trial:
     """One row of docs/torture.md.
 
     ``run`` is given case numbers, the seed and the tally; it calls ``case_done`` after each case and ``violation`` for
-    each breach, and raises only when the trial itself cannot go on. A case's outcome may depend on nothing but its
-    number and the seed, so that it can be run again alone, as far as the kernel's timing lets it.
+    each breach, and raises only when the trial itself cannot go on (``Missing`` where the machine cannot run it). A
+    case's outcome may depend on nothing but its number and the seed, so that it can be run again alone, as far as the
+    kernel's timing lets it.
     """
 
     name: str
@@ -49,8 +56,16 @@ class Trial:
     run: Callable[[Iterable[int], int, Tally], None]
     batch: int = 100
     """Cases a process: after each batch the evidence is written, and a long run can be resumed from there."""
+    deadline: float = 600
+    """Seconds a batch may take: one that takes longer hangs, and that is a violation."""
 
 
 def dice(seed: int, case: int) -> Random:
     """The case's own source of chance."""
     return Random(f"{seed}/{case}")
+
+
+def failed(error: AssertionError) -> str:
+    """Which assertion it was: outside pytest an error has no words of its own."""
+    place = extract_tb(error.__traceback__)[-1]
+    return f"{Path(place.filename).name}:{place.lineno}: {place.line} {error}".strip()

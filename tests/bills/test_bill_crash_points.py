@@ -1,6 +1,6 @@
 """kill -9 at every statement, commit, gateway call and download of a bill's comparison: the next run finishes it.
 
-As tests/lifecycle/test_crash_points.py has it, whose child dies here too. Each death has a day of its own.
+As tests/lifecycle/deaths.py has it, whose child dies here too. Each death has a day of its own.
 """
 
 from contextlib import nullcontext
@@ -15,8 +15,8 @@ from backend.orders.models import Order, OrderEvent
 from backend.payments import bills, jobs
 from backend.payments.models import Bill, Discrepancy, Payment, Refund
 from tests.bills.days import DAY, MANY, morning_after, order, wait_until
+from tests.lifecycle.deaths import NEVER, Report, difference, no_transaction, run_jobs_and_die
 from tests.lifecycle.invariants import Witness
-from tests.lifecycle.test_crash_points import NEVER, Report, difference, no_transaction, run_jobs_and_die
 from tests.lifecycle.world import new_world
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,26 +1,18 @@
 """Alipay's and the shop's keys for the worlds, and worlds made to order."""
 
-import shutil
 from contextlib import contextmanager
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import transaction
 
 from tests.lifecycle.invariants import Witness
-from tests.lifecycle.world import new_world
-from tests.settings import ALIPAY_KEY, APP_KEY
-from tests.shop import load_key
+from tests.lifecycle.world import alipay_folder, new_world
 
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
-    """A folder as the simulator keeps it, with the keys that the shop of the tests is set up with."""
-    folder = tmp_path_factory.mktemp("alipay")
-    shutil.copy(ALIPAY_KEY, folder / "alipay_private_key.pem")
-    public = load_key(APP_KEY.read_text()).public_key()
-    (folder / "app_public_key.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return folder
+    """Alipay's folder, for the life of the run."""
+    return alipay_folder(tmp_path_factory.mktemp("alipay"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Notifies arrive in any order and more than once: whatever the order, the books end alike.
 
-The notifies are the simulator's own, taken from the trade as it went; only then does the first of them arrive.
+The notifies are the simulator's own, taken from the trade as it went; only then does the first of them arrive. Some of
+the sets; the torture trial T8 takes all of them, and longer ones.
 """
 
 from dataclasses import replace
@@ -101,7 +102,7 @@ class Every:
         self.ends.setdefault(repr(dump(self.world.simulator)), statuses(self.world, arrived))
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", ["a part refunded", "refunded in full", "two parts and the end of the refund window"])
 def test_every_order_of_the_notifies_ends_alike(make_world, name):
     story, copies, expected = STORIES[name]
     world, witness = make_world(refund_window=6 * 3600)
@@ -138,8 +139,7 @@ def lives(world, *, ours: bool):
     return [*first[-1:], *mail, mail[-1]][:4]
 
 
-@pytest.mark.parametrize("ours", [True, False], ids=["ours was done", "ours was not heard"])
-@pytest.mark.parametrize("after", [None, 1, 2, 3])
+@pytest.mark.parametrize(("ours", "after"), [(True, 1), (False, 2)], ids=["ours was done", "ours was not heard"])
 def test_with_a_refund_of_ours_under_way_every_order_ends_alike(make_world, ours, after):
     """Wherever among the notifies the jobs come, who ask, and call again where Alipay has not heard."""
     world, witness = make_world()

@@ -7,16 +7,19 @@ to the shop's own address. Nothing here knows what is right: that is ``invariant
 import itertools
 import logging
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
 import time_machine
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import transaction
 from django.db.models import Min
 from django.test import Client, override_settings
@@ -26,6 +29,7 @@ from alipay_simulator.config import TRIGGERS
 from alipay_simulator.deliveries import Outgoing
 from alipay_simulator.errors import BusinessError, GatewayError
 from alipay_simulator.incoming import parse_biz
+from alipay_simulator.keys import load_or_make_keys
 from alipay_simulator.simulator import Simulator
 from backend import http_client
 from backend import sweeps as sweeping
@@ -36,7 +40,8 @@ from backend.payments import jobs
 from backend.payments.models import Payment, Refund, RefundStatus
 from backend.payments.providers.alipay_http import LARGEST_ANSWER
 from backend.payments.providers.base import ProviderUnavailable
-from tests.shop import STATUS, Shopper
+from tests.settings import ALIPAY_KEY, APP_KEY
+from tests.shop import STATUS, Shopper, load_key
 
 NOON = datetime(2026, 11, 23, 4, 0, 0, 250_000, tzinfo=UTC)
 """Noon in Beijing and a quarter of a second: an order's time ends on a whole second, not when its creation did."""
@@ -162,6 +167,8 @@ class World:
     late_payment: str = "honour"
     watch_acknowledged: Callable[[dict[str, str]], list[str]] = lambda form: []
     _keys: Iterator[int] = field(default_factory=itertools.count)
+    _next_turn: dict[str, datetime] = field(default_factory=dict)
+    _shoppers: dict[int, tuple[datetime, Shopper]] = field(default_factory=dict)
 
     # --- Time ---------------------------------------------------------------------------------------------------------
 
@@ -173,7 +180,7 @@ class World:
         return datetime.now(UTC)
 
     def jobs(self) -> int:
-        """What ``run_jobs --once`` does; it must come to an end."""
+        """All that is due, from the jobs whose turn it is, as ``run_jobs`` does; it must come to an end."""
         sweeps, sweep = itertools.count(), sweeping.run_due
 
         def counted(*args: Any, **more: Any) -> int:
@@ -181,13 +188,34 @@ class World:
                 raise AssertionError("the jobs find something due for ever")
             return sweep(*args, **more)
 
-        with patch.object(sweeping, "run_due", counted):
-            return jobs.run_everything_due()
+        turn = [job for job in jobs.JOBS if self._is_its_turn(job)]
+        swept = tuple(job for job in turn if isinstance(job, sweeping.Sweep))
+        with patch.object(sweeping, "run_due", counted), patch.object(jobs, "JOBS", swept):
+            total = jobs.run_everything_due()
+        return total + sum(job.run() for job in turn if isinstance(job, sweeping.Chore))
+
+    def _is_its_turn(self, job: sweeping.Sweep | sweeping.Chore) -> bool:
+        """Those with a long pause between two looks are not asked at every step."""
+        now = self.now()
+        if job.every > 1 and now < self._next_turn.get(job.name, now):
+            return False
+        self._next_turn[job.name] = now + timedelta(seconds=job.every)
+        return True
+
+    def forget(self) -> None:
+        """Who is signed in, and which job had its turn: time or rows are put back."""
+        self._shoppers.clear()
+        self._next_turn.clear()
 
     # --- The buyer ----------------------------------------------------------------------------------------------------
 
     def as_user(self, user: User) -> Shopper:
-        return Shopper.signed_in(user)  # anew each time: a token does not live as long as this world
+        """Signed in anew each hour: a token does not live as long as this world."""
+        until, shopper = self._shoppers.get(user.pk, (self.now(), Shopper()))
+        if until <= self.now():
+            shopper = Shopper.signed_in(user)
+            self._shoppers[user.pk] = (self.now() + timedelta(hours=1), shopper)
+        return shopper
 
     def create(self, buyer: int, basket: list[int], *, key: str | None = None) -> dict[str, Any]:
         user, courses = self.buyers[buyer], [self.courses[index] for index in basket]
@@ -362,6 +390,7 @@ class World:
 def undone(world: World) -> Iterator[None]:
     """What happens inside is taken back on both sides; only the clock goes on."""
     run = world.simulator.book.run
+    world.forget()
     run("SAVEPOINT undone")
     try:
         with transaction.atomic():
@@ -370,6 +399,20 @@ def undone(world: World) -> Iterator[None]:
     finally:
         run("ROLLBACK TO undone")
         run("RELEASE undone")
+        world.forget()
+
+
+keys_of = cache(load_or_make_keys)
+"""Read once: that takes longer than most lives."""
+
+
+def alipay_folder(folder: Path) -> Path:
+    """A folder as the simulator keeps it, with the keys that the shop of the tests is set up with."""
+    shutil.copy(ALIPAY_KEY, folder / "alipay_private_key.pem")
+    public = load_key(APP_KEY.read_text()).public_key()
+    (folder / "app_public_key.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    keys_of(folder)
+    return folder
 
 
 @contextmanager
@@ -393,7 +436,8 @@ def new_world(
         "triggers": triggers,
         **settings,
     }
-    simulator = Simulator(Config(**config))
+    with patch("alipay_simulator.simulator.load_or_make_keys", keys_of):
+        simulator = Simulator(Config(**config))
     line, tracebacks = Line(simulator), Tracebacks()
     random.seed(7)  # the jitter of the jobs
     with ExitStack() as stack:

@@ -1,0 +1,3 @@
+"""What the trials' own tests share."""
+
+from tests.lifecycle.conftest import keys  # noqa: F401
