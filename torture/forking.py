@@ -4,6 +4,7 @@ A fork has everything imported and its database, which is in memory, filled: wha
 that it does is seen by the next one.
 """
 
+import gc
 import os
 import resource
 import select
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
+
+from torture.planting import all_functions
 
 LIVES_IN_A_THREAD = ("_one_gateway",)
 """Fixtures of the whole session that a fork must make anew: their thread stayed behind."""
@@ -75,6 +78,9 @@ class Forks:
         if self.measure:
             self.measure.stop()
         if not self.failed:
+            all_functions()
+            gc.collect()
+            gc.freeze()  # a collection in a fork would copy what it looks at
             self.then(self)
         session.testsfailed = len(self.failed)
         return True
@@ -104,8 +110,7 @@ class Forks:
             self._live_as_a_variant(change, nodeids, cpu, tell)
         os.close(tell)
         with os.fdopen(told, encoding="utf-8", errors="replace") as pipe:
-            said = wait(pid, pipe, wall=60 + cpu * 20)
-        return said
+            return wait(pid, pipe, wall=60 + cpu * 20)
 
     def _live_as_a_variant(self, change: Callable[[], None], nodeids: Sequence[str], cpu: float, tell: int) -> None:
         code, red, text = BROKEN, "", ""

@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import EnumType
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+OURS = str(ROOT / "backend")
 
 
 class NotPlanted(Exception):
@@ -51,7 +53,7 @@ def change_functions(file: str, source: str) -> int:
     """Give every live function of the file the code that the source has for it; how many are not what they were."""
     path = str(ROOT / file)
     now, changed = codes_by_name(compile(source, path, "exec")), 0
-    for name, functions in live_functions(path).items():
+    for name, functions in all_functions()[path].items():
         before = sorted({function.__code__ for function in functions}, key=lambda code: code.co_firstlineno)
         if len(before) != len(now[name]):
             continue  # it has gone; or one that is made anew by the changed function
@@ -124,10 +126,17 @@ def walk(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from walk(constant)
 
 
-def live_functions(path: str) -> dict[str, list[types.FunctionType]]:
-    found: dict[str, list[types.FunctionType]] = defaultdict(list)
+Functions = dict[str, list[types.FunctionType]]
+
+
+@cache
+def all_functions() -> dict[str, Functions]:
+    """Every live function of ours, by its file and its name. Once: to look at every object makes a fork copy them all.
+
+    By their type: to ask a lazy object for its class would bring it to life.
+    """
+    found: dict[str, Functions] = defaultdict(lambda: defaultdict(list))
     for each in gc.get_objects():
-        # By its type: to ask a lazy object for its class would bring it to life.
-        if type(each) is types.FunctionType and each.__code__.co_filename == path:
-            found[each.__code__.co_qualname].append(each)
+        if type(each) is types.FunctionType and each.__code__.co_filename.startswith(OURS):
+            found[each.__code__.co_filename][each.__code__.co_qualname].append(each)
     return found
