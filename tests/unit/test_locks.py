@@ -21,7 +21,9 @@ def tables():
     """Which table each statement of some work reads or writes first, in order."""
 
     def of(work):
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             work()
         found = (re.search(r'(?:FROM|INTO|UPDATE) "(\w+)"', query["sql"]) for query in captured)
         return [match[1].partition("_")[2] for match in found if match]
