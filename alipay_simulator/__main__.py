@@ -75,8 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"Sandbox console: {config.base_url}/  gateway: {config.base_url}/gateway.do\n")
     sys.stdout.flush()
     # A connection that a fault holds would keep the process from ending.
-    uvicorn.run(
-        app, host=config.host, port=config.port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+    uvicorn.run(  # by h11, which takes a request line with the whole address, as an SDK writes it
+        app,
+        host=config.host,
+        port=config.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        http="h11",
     )
     return 0
 

@@ -8,7 +8,7 @@ from backend.schema.accounts import AccountsMutation, AccountsQuery
 from backend.schema.courses import CoursesQuery
 from backend.schema.documents import KNOWN, KnownDocuments
 from backend.schema.lean import make_lean
-from backend.schema.orders import OrdersQuery
+from backend.schema.order_queries import OrdersQuery
 from backend.schema.payments import PaymentsMutation
 from backend.schema.scalars import SCALARS
 from backend.schema.subscriptions import Subscription

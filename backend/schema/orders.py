@@ -1,27 +1,20 @@
 """Orders as their buyer sees them."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Annotated
 
 import strawberry
 import strawberry_django
 from django.utils import timezone
 
-from backend.accounts.models import User
 from backend.courses import models as course_models
 from backend.orders import models
 from backend.orders.models import OrderStatus, PayType
 from backend.payments import models as payment_models
 from backend.payments.checkout import pay_url
 from backend.payments.models import Payment, PaymentStatus, ProviderName, RefundStatus
-from backend.payments.watch import ask_soon
-from backend.prepared import Argument, Prepared
-from backend.schema.access import Info, bad_request, buyer
 from backend.schema.courses import Course
 from backend.schema.enums import describe
-from backend.schema.pagination import DEFAULT_FIRST, After, Connection, First, Keyset, paginate
 from backend.schema.peers import as_peers, peers_of, related
 from backend.schema.scalars import Money, opaque_id
 
@@ -54,14 +47,6 @@ PAYMENTS = Payment.objects.order_by("id")
 LINES = models.OrderLine.objects.select_related("course").order_by("id")
 EVENTS = models.OrderEvent.objects.order_by("id")
 REFUNDS = payment_models.Refund.objects.order_by("id")
-# Of the attempt only what tells whether to ask about it: this is what every poll reads.
-ATTEMPTS = Payment.objects.select_related("order").only("order", "asked_at", "next_query_at")
-BY_OUT_TRADE_NO = Prepared(lambda: ATTEMPTS.filter(out_trade_no=Argument("asked")))
-BY_NUMBER = Prepared(lambda: ATTEMPTS.filter(order__number=Argument("asked")).order_by("-id")[:1])
-
-FEW = 8
-"""So many prepared statements, one for each row, cost less than one for all that Django writes anew."""
-
 SHORTEST_POLL = timedelta(seconds=2)
 LONGEST_POLL = timedelta(seconds=15)
 
@@ -235,73 +220,3 @@ class Order:
     @strawberry.field(description="The server's clock, so that a count-down survives a wrong client clock.")
     def server_time(self) -> datetime:
         return timezone.now()
-
-
-def newest_first(user: User) -> Keyset:
-    """A cursor is the number of one of the user's orders: it tells no more than that, and nothing of others'."""
-
-    def key_of(number: str) -> int | None:
-        mine = models.Order.objects.filter(user_id=user.pk, number=number)
-        return mine.values_list("pk", flat=True).first() if number.isascii() and number.isdecimal() else None
-
-    return Keyset(newest_first=True, cursor_of=lambda order: str(order.number), key_of=key_of)
-
-
-def visible_to(user: User, order: models.Order) -> bool:
-    """Whether they may see it: their own, and staff everyone's."""
-    return user.is_staff or order.user_id == user.pk
-
-
-def found(asked: str, *, by_out_trade_no: bool) -> tuple[models.Order | None, Payment | None]:
-    """The order, and the attempt whose number was asked for, or its newest. One query."""
-    payment = (BY_OUT_TRADE_NO if by_out_trade_no else BY_NUMBER).first(asked=asked)
-    return (payment.order, payment) if payment else (None, None)
-
-
-def newest_attempts(numbers: Sequence[str]) -> list[Payment]:
-    """The newest attempt of each of these orders that there are, with its order."""
-    if len(numbers) <= FEW:
-        return [payment for number in numbers for payment in BY_NUMBER.all(asked=number)]
-    rows = ATTEMPTS.filter(order__number__in=numbers).order_by("id")
-    return list({payment.order_id: payment for payment in rows}.values())
-
-
-OrderId = Annotated[strawberry.ID | None, strawberry.argument(description="The order's id.")]
-OutTradeNo = Annotated[str | None, strawberry.argument(description="The number of any of its payment attempts.")]
-
-
-@strawberry.type
-class OrdersQuery:
-    @strawberry.field(
-        description="One's own order, by id or by the number of any of its payment attempts (exactly one of the two);"
-        " null for all else."
-    )
-    def order(self, info: Info, id: OrderId = None, out_trade_no: OutTradeNo = None) -> Order | None:
-        user = buyer(info)
-        if (id is None) == (out_trade_no is None):
-            raise bad_request("Give either id or outTradeNo.")
-        asked = id if out_trade_no is None else out_trade_no
-        if not asked or "\x00" in asked or len(asked) > 64:
-            return None
-        order, payment = found(asked, by_out_trade_no=out_trade_no is not None)
-        if order is None or payment is None or not visible_to(user, order):
-            return None
-        if not order.is_terminal:
-            ask_soon(payment)
-        return order  # type: ignore[return-value]
-
-    @strawberry.field(description="One's own orders, newest first.")
-    def orders(
-        self,
-        info: Info,
-        first: First = DEFAULT_FIRST,
-        after: After = None,
-        status: Annotated[
-            list[OrderStatus] | None, strawberry.argument(description="Only orders that stand so.")
-        ] = None,
-    ) -> Connection[Order]:
-        user = buyer(info)
-        rows = models.Order.objects.filter(user_id=user.pk)
-        if status is not None:
-            rows = rows.filter(status__in=status)
-        return paginate(rows, newest_first(user), first=first, after=after)

@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from backend.accounts.models import User
 from backend.orders import models
 from backend.schema.access import Context, Info, Refused, bad_request, buyer
-from backend.schema.orders import Order, visible_to
+from backend.schema.order_queries import visible_to
+from backend.schema.orders import Order
 
 
 class Asking(Context):

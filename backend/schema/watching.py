@@ -19,7 +19,7 @@ from backend.orders.models import Order, OrderEvent, OrderStatus
 from backend.payments.watch import ask_soon
 from backend.schema.access import Refused, bad_request
 from backend.schema.assembly import schema
-from backend.schema.orders import FEW, newest_attempts
+from backend.schema.order_queries import FEW, newest_attempts
 from backend.schema.peers import as_peers
 from backend.schema.requests import parse_post
 from backend.schema.subscriptions import Asking, Showing

@@ -212,7 +212,7 @@ def crash(*args, **more):
 
 
 def test_a_bug_in_a_query_is_masked(buyer, order, monkeypatch, caplog):
-    monkeypatch.setattr("backend.schema.orders.visible_to", crash)
+    monkeypatch.setattr("backend.schema.order_queries.visible_to", crash)
     response = buyer.post("query ($id: ID!) { order(id: $id) { id } }", id=order.number)
     assert refusal(response) == (200, ["INTERNAL"])
     assert b"secret" not in response.content

@@ -78,7 +78,7 @@ def test_what_anybody_can_cause_fills_no_log(db, monkeypatch, capsys):
 
 def test_the_log_lines_of_a_request_have_its_id(buyer, order, monkeypatch, capsys):
     log_as_a_server(monkeypatch)
-    monkeypatch.setattr("backend.schema.orders.visible_to", crash)
+    monkeypatch.setattr("backend.schema.order_queries.visible_to", crash)
     response = buyer.post("query ($id: ID!) { order(id: $id) { id } }", id=order.number)
     number = response["x-request-id"]
     (error,) = response.json()["errors"]

@@ -106,7 +106,7 @@ class Running:
         self.simulator = self.app.state.simulator
         self.url = f"http://127.0.0.1:{self.config.port}"
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=10, verify=False)
-        self.server = QuickServer(uvicorn.Config(self.app, log_level="warning", access_log=False))
+        self.server = QuickServer(uvicorn.Config(self.app, http="h11", log_level="warning", access_log=False))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
         self.thread.start()
         eventually(lambda: self.server.started)
