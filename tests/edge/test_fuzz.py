@@ -16,7 +16,7 @@ from hypothesis_graphql import Mode, from_schema, nodes
 
 from tests.edge.corpus import all_attacks
 from tests.edge.test_attacks import OURS
-from tests.live.conftest import free_ports
+from tests.ports import free_ports
 from tests.settings import ALIPAY_PUBLIC_KEY, APP_KEY
 from tests.startup.trees import ROOT, run
 

@@ -21,7 +21,8 @@ from alipay_simulator.keys import PRIVATE_NAME, PUBLIC_NAME
 from backend import keyfiles
 from tests.concurrency.conftest import database_url
 from tests.events.endpoint import SECRET
-from tests.live.conftest import all_pids, free_ports, session_of
+from tests.live.conftest import all_pids, session_of
+from tests.ports import free_ports
 from tests.settings import ALIPAY_KEY, ALIPAY_PUBLIC_KEY, APP_KEY
 
 ROOT = Path(__file__).resolve().parents[2]

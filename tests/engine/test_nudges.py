@@ -13,7 +13,8 @@ from django.db import transaction
 from backend.broker import QUEUE, Nudger, _nudger, celery_app, nudge
 from backend.orders.models import Order
 from backend.payments.models import Payment, Refund
-from tests.live.conftest import free_ports, until
+from tests.live.conftest import until
+from tests.ports import free_ports
 from tests.shop import post_notify
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from backend.sweeps import BATCH
 from tests.engine.due import ended, make_orders
 from tests.engine.gateway import PATIENCE, Gate, gateway
 from tests.engine.programs import ROOT
-from tests.live.conftest import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

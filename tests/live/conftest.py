@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,18 +20,11 @@ from django.conf import settings
 
 from backend import keyfiles
 from tests.canaries import IN_LOGS
+from tests.ports import free_ports
 from tests.startup.trees import bare_environment, copy_tree, run
 
 START_SECONDS = 90
 STOP_SECONDS = 40
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def until(what: Callable[[], Any], seconds: float, waiting_for: str) -> Any:

@@ -69,7 +69,7 @@ def test_a_database_that_takes_no_change_is_as_good_as_none():
 def test_tables_that_are_behind_the_code(db, monkeypatch):
     from django.db.migrations.recorder import MigrationRecorder
 
-    MigrationRecorder.Migration.objects.filter(app="payments", name__startswith="0003").delete()
+    MigrationRecorder.Migration.objects.filter(app="payments").latest("name").delete()
     assert ask() == (503, {"ready": False, "checks": FINE | {"migrations": "failed"}})
 
 

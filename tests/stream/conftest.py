@@ -9,6 +9,7 @@ from django.conf import settings
 
 from backend.live import publishing, sources
 from backend.schema import stream
+from tests.ports import free_ports
 from tests.stream.listener import listening, until
 
 
@@ -48,9 +49,7 @@ class Redis:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from backend.payments.models import Payment
 from tests.events.endpoint import Received, Server
 from tests.lifecycle.invariants import Books
 from tests.lifecycle.world import alipay_folder, new_world
-from tests.live.conftest import free_ports
+from tests.ports import free_ports
 from torture import bought as oracle
 from torture import nginx
 from torture.nginx import Node
