@@ -20,11 +20,11 @@ DEADLOCK, SERIALIZATION, DISK_FULL = "40P01", "40001", "53100"
 
 @contextmanager
 def server_error(sqlstate, *, times, at):
-    """Let PostgreSQL itself fail the statements that begin with `at`, so many times; how often it did."""
+    """Let PostgreSQL itself fail the statements that begin with `at`, or store such rows with others, so many times."""
     hits = []
 
     def fail(execute, sql, params, many, context):
-        if sql.startswith(at) and len(hits) < times:
+        if sql.startswith((at, "WITH g0")) and at in sql and len(hits) < times:
             hits.append(sql)
             return execute(f"DO $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$", None, False, context)
         return execute(sql, params, many, context)

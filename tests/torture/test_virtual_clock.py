@@ -13,7 +13,7 @@ from torture import plan
 from torture.evidence import ROOT
 from torture.trial import Tally
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
 
 def tried(name, *cases, seed=1):
