@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The suite on SQLite, then on PostgreSQL; then the storefront's own checks, and whole purchases in a browser. What
 # cannot run here is listed at the end, and with CI=true that is a failure. With arguments: pytest alone, with them, one
-# test after the other; with --in-process alone: on SQLite, the folders that start no servers.
+# test after the other; with --in-process alone: on SQLite, the folders that start no servers, but for the longest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${VENV:-.venv}/bin/python
@@ -9,20 +9,21 @@ not_run=()
 
 # No servers, nothing timed: several at a time, each worker with a database of its own (pytest-xdist). The rest, and
 # every folder that is not named here, runs one test after the other.
-folders=(tests/{unit,api,db,web,edge,events,bills,jobs,simulator,lifecycle,startup})
-in_parallel=(-n auto --maxprocesses 4 --dist worksteal "${folders[@]}")
+quick=(tests/{unit,api,db,web,edge,events,bills,jobs,simulator,startup})
+folders=("${quick[@]}" tests/lifecycle)
+in_parallel=(-n auto --maxprocesses 4 --dist worksteal)
 
 suite() {
   if [ $# -gt 0 ]; then
     "$python" -m pytest -q "$@"
   else
-    "$python" -m pytest -q "${in_parallel[@]}"
+    "$python" -m pytest -q "${in_parallel[@]}" "${folders[@]}"
     "$python" -m pytest -q "${folders[@]/#/--ignore=}"
   fi
 }
 
 if [ "$*" = --in-process ]; then
-  env -u DATABASE_URL "$python" -m pytest -q "${in_parallel[@]}"
+  env -u DATABASE_URL "$python" -m pytest -q "${in_parallel[@]}" "${quick[@]}"
   exit
 fi
 
