@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from torture.planting import all_functions
+from torture.planting import NotPlanted, all_functions
 
 LIVES_IN_A_THREAD = ("_one_gateway",)
 """Fixtures of the whole session that a fork must make anew: their thread stayed behind."""
-GREEN, RED, BROKEN, HUNG = 0, 1, 2, 3
+GREEN, RED, BROKEN, HUNG, NOT_MADE = 0, 1, 2, 3, 4
+"""All green; a test is red; the changed module does not even load; stopped by its limits; the change was not made."""
 
 
 @dataclass
@@ -51,9 +52,11 @@ class Forks:
     """CPU of each test. Where it is known from an earlier run, a few tests are enough of a first run."""
     failed: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    distrusted: set[str] = field(default_factory=set)
+    """Tests that were red though nothing was changed: they hang on what ran before them, and are asked no more."""
+    _trusted: set[str] = field(default_factory=set)
     _threaded: list[Any] = field(default_factory=list)
     _left_behind: list[Any] = field(default_factory=list)
-    _trusted: set[str] = field(default_factory=set)
 
     def pytest_configure(self) -> None:
         import hypothesis
@@ -97,11 +100,27 @@ class Forks:
                 self.failed.append(item.nodeid)
                 self.said += [str(report.longrepr) for report in reports if report.failed]
 
-    def try_out(self, change: Callable[[], None], nodeids: Sequence[str], *, patience: float = 1) -> Verdict:
-        """Run these tests with the change made, up to the first that fails. In seconds of CPU it may take a few times
-        what it took without the change: a change that makes a loop endless is found, whatever else this machine does.
+    def try_out(self, change: Callable[[], None], nodeids: Sequence[str]) -> Verdict:
+        """Run these tests with the change made, up to the first that fails.
+
+        The first time that a test is red, the same tests up to it must be green in a fork of the shop as it is.
         """
-        cpu = (3 + 5 * sum(self.seconds[nodeid] for nodeid in nodeids)) * patience
+        believed = [nodeid for nodeid in nodeids if nodeid not in self.distrusted]
+        verdict = self._fork(change, believed)
+        red = verdict.red if verdict.code == RED else ""
+        if not red or red in self._trusted:
+            return verdict
+        if not self._fork(lambda: None, believed[: believed.index(red) + 1]).is_caught:
+            self._trusted.add(red)
+            return verdict
+        self.distrusted.add(red)
+        return self.try_out(change, nodeids)
+
+    def _fork(self, change: Callable[[], None], nodeids: Sequence[str]) -> Verdict:
+        """In seconds of CPU it may take a few times what it took without the change: a change that makes a loop endless
+        is found, whatever else this machine does.
+        """
+        cpu = 3 + 5 * sum(self.seconds[nodeid] for nodeid in nodeids)
         told, tell = os.pipe()
         sys.stdout.flush()
         pid = os.fork()
@@ -120,6 +139,8 @@ class Forks:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             red, text = self._first_red(change, [self.items[nodeid] for nodeid in nodeids])
             code = RED if red else GREEN
+        except NotPlanted as error:
+            code, red = NOT_MADE, str(error)
         except BaseException as error:
             red = f"{type(error).__name__}: {error}".replace("\n", " ")
         finally:

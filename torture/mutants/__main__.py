@@ -90,6 +90,8 @@ def try_all(chosen: list[Mutant], results: Results, minutes: float, out: TextIO)
         then = Trying(left, results, Said(bar, out), measure, known, minutes)
         forks = forking.Forks(then, None if known else measure, seconds=dict(known.seconds) if known else {})
         status = forking.run(trying.tests(), forks)
+    for nodeid in sorted(forks.distrusted):
+        print(f"left out, red in a fork without a change: {nodeid}", file=out)
     for nodeid, why in zip(forks.failed, forks.said, strict=False):
         print(f"red before anything was changed: {nodeid}\n{why}", file=out)
     return status
