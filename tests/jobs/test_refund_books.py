@@ -264,6 +264,13 @@ def test_a_part_by_number_and_the_sum_in_one_word_are_not_counted_twice(paid, pa
     assert Payment.objects.get().refunded_fen == 1000
 
 
+def test_a_number_for_a_sum_that_is_known_is_news_and_books_nothing_twice(paid, payment):
+    told(payment, 1000, None)
+    assert told(payment, 1000, "a", refund_amount_fen=1000) == Effect.REFUNDED
+    assert BilledRefund.objects.get().out_request_no == "a"
+    assert Payment.objects.get().refunded_fen == 1000
+
+
 # --- Trying -----------------------------------------------------------------------------------------------------------
 
 
