@@ -20,7 +20,7 @@ def insert(row: Row, *, on_conflict: str = "") -> Row:
 
     With ``on_conflict``, a clause of SQL, the key may be that of a row which was there already.
     """
-    sql = f"{_insertion(type(row), rows=1)} {on_conflict} RETURNING {_key_column(type(row))}"
+    sql = f"{_insertion(type(row), rows=1)} {on_conflict} RETURNING {_column(type(row), 'pk')}"
     row.pk = execute(sql, _columns_of(row)).fetchone()[0]
     row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
     return row
@@ -97,8 +97,8 @@ def _family(shape: Shape) -> str:
     for group, (model, many, references) in enumerate(shape):
         parts.append(f"g{group} AS ({_insertion(model, rows=many, references=references)}")
         if many == 1:
-            keys.append(f"(SELECT {_key_column(model)} FROM g{group})")  # noqa: S608 - names of ours alone
-            parts[-1] += f" RETURNING {_key_column(model)}"
+            keys.append(f"(SELECT {_column(model, 'pk')} FROM g{group})")  # noqa: S608 - names of ours alone
+            parts[-1] += f" RETURNING {_column(model, 'pk')}"
         parts[-1] += ")"
     return f"WITH {', '.join(parts)} SELECT {', '.join(keys) or '1'}"
 
@@ -108,15 +108,14 @@ def insert_new(rows: Sequence[models.Model], *, returning: str) -> list[Any]:
     if not rows:
         return []
     model = type(rows[0])
-    column = connection.ops.quote_name(str(model._meta.get_field(returning).column))  # type: ignore[union-attr]
-    sql = f"{_insertion(model, rows=len(rows))} ON CONFLICT DO NOTHING RETURNING {column}"
+    sql = f"{_insertion(model, rows=len(rows))} ON CONFLICT DO NOTHING RETURNING {_column(model, returning)}"
     return [value for (value,) in execute(sql, [value for row in rows for value in _columns_of(row)]).fetchall()]
 
 
 @cache
-def _key_column(model: type[models.Model]) -> str:
-    key: Any = model._meta.pk
-    return str(connection.ops.quote_name(key.column))
+def _column(model: type[models.Model], name: str) -> str:
+    field: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    return str(connection.ops.quote_name(field.column))
 
 
 @cache
@@ -130,7 +129,7 @@ def _insertion(model: type[models.Model], *, rows: int, references: tuple[tuple[
 
 def _place(field: Any, group: int | None) -> str:
     """Where a value goes; or the key of a row that is stored in the same statement."""
-    return "%s" if group is None else f"(SELECT {_key_column(field.related_model)} FROM g{group})"  # noqa: S608
+    return "%s" if group is None else f"(SELECT {_column(field.related_model, 'pk')} FROM g{group})"  # noqa: S608
 
 
 @cache
@@ -143,11 +142,7 @@ def _columns_of(row: models.Model) -> Sequence[Any]:
     fields, take, whole_numbers = _taken(type(row))
     if take is None:
         return [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    values = list(take(row))
-    for place, typed in whole_numbers:
-        if values[place] is not None:
-            values[place] = typed(values[place])
-    return values
+    return _typed(list(take(row)), whole_numbers)
 
 
 PLAIN = (
@@ -155,31 +150,89 @@ PLAIN = (
     *(models.DateField, models.IntegerField, models.BigIntegerField),
 )
 """Fields whose values go to PostgreSQL as they are; whole numbers with the size of their column."""
+KEYS = (models.BigAutoField,)
+"""As these do, where rows are found by them; no row is stored with a key of our choice."""
+
+
+WholeNumbers = Sequence[tuple[int, Callable[[Any], Any]]]
+"""Where in a list of values a whole number is, and what says the size of its column to the driver."""
 
 
 @cache
-def _taken(model: type[models.Model]) -> tuple[list[Any], Callable[[Any], Sequence[Any]] | None, list[Any]]:
+def _taken(model: type[models.Model]) -> tuple[list[Any], Callable[[Any], Sequence[Any]] | None, WholeNumbers]:
     """The fields of a new row; how to take all their values at once, where all are plain; where whole numbers are."""
     fields = _insertable(model)
-    if connection.vendor != "postgresql" or len(fields) < 2 or any(type(field) not in PLAIN for field in fields):
-        return fields, None, []
+    whole_numbers = _whole_numbers(fields)
+    if whole_numbers is None or len(fields) < 2:
+        return fields, None, ()
+    return fields, attrgetter(*(field.attname for field in fields)), whole_numbers
+
+
+def _whole_numbers(fields: Sequence[Any]) -> WholeNumbers | None:
+    """Where whole numbers are among the values of these fields; None where any value needs more than that."""
+    if connection.vendor != "postgresql" or any(type(field) not in (*PLAIN, *KEYS) for field in fields):
+        return None
     sizes = connection.ops.integerfield_type_map  # type: ignore[attr-defined] # of PostgreSQL's
     numbers = [(place, sizes.get(field.get_internal_type())) for place, field in enumerate(fields)]
-    whole_numbers = [(place, size) for place, size in numbers if size is not None]
-    return fields, attrgetter(*(field.attname for field in fields)), whole_numbers
+    return [(place, size) for place, size in numbers if size is not None]
+
+
+def _typed(values: list[Any], whole_numbers: WholeNumbers) -> list[Any]:
+    for place, typed in whole_numbers:
+        if values[place] is not None:
+            values[place] = typed(values[place])
+    return values
+
+
+Change = tuple[type[models.Model], Mapping[str, Any], Mapping[str, Any]]
+"""A model, what is written (field → value), and to the rows where these fields have these values."""
 
 
 def update(model: type[models.Model], changes: Mapping[str, Any], **where: Any) -> int:
     """Write ``changes`` to the rows whose fields equal ``where``; how many there were."""
-    sql, fields = _change(model, tuple(changes), tuple(where))
-    values = zip(fields, (*changes.values(), *where.values()), strict=True)
-    return int(execute(sql, [field.get_db_prep_save(value, connection) for field, value in values]).rowcount)
+    sql, fields, whole_numbers = _change(model, tuple(changes), tuple(where))
+    values = [*changes.values(), *where.values()]
+    return int(execute(sql, _as_stored(values, fields, whole_numbers)).rowcount)
+
+
+def update_together(*changes: Change) -> list[int]:
+    """Make each change, in one statement where the database can; of each, how many rows there were.
+
+    In no certain order: who shares the rows with others has locked them before.
+    """
+    if connection.vendor != "postgresql" or len(changes) < 2:
+        return [update(model, written, **where) for model, written, where in changes]
+    sql, fields, whole_numbers = _changes(*((model, tuple(to), tuple(where)) for model, to, where in changes))
+    values = [value for _, written, where in changes for value in (*written.values(), *where.values())]
+    return list(execute(sql, _as_stored(values, fields, whole_numbers)).fetchone())
+
+
+def _as_stored(values: list[Any], fields: Sequence[Any], whole_numbers: WholeNumbers | None) -> list[Any]:
+    if whole_numbers is not None:
+        return _typed(values, whole_numbers)
+    return [field.get_db_prep_save(value, connection) for field, value in zip(fields, values, strict=True)]
 
 
 @cache
-def _change(model: type[models.Model], changes: tuple[str, ...], where: tuple[str, ...]) -> tuple[str, list[Any]]:
+def _change(
+    model: type[models.Model], changes: tuple[str, ...], where: tuple[str, ...]
+) -> tuple[str, list[Any], WholeNumbers | None]:
+    """The statement of one change; the fields of its values, and where among these whole numbers are."""
     quote, meta = connection.ops.quote_name, model._meta
     fields: list[Any] = [meta.pk if name == "pk" else meta.get_field(name) for name in (*changes, *where)]
     parts = [f"{quote(field.column)} = %s" for field in fields]
     setting, guard = ", ".join(parts[: len(changes)]), " AND ".join(parts[len(changes) :])
-    return f"UPDATE {quote(meta.db_table)} SET {setting} WHERE {guard}", fields  # noqa: S608
+    sql = f"UPDATE {quote(meta.db_table)} SET {setting} WHERE {guard}"  # noqa: S608 - names of ours alone
+    return sql, fields, _whole_numbers(fields)
+
+
+@cache
+def _changes(
+    *shapes: tuple[type[models.Model], tuple[str, ...], tuple[str, ...]],
+) -> tuple[str, list[Any], WholeNumbers | None]:
+    """All of them as parts of one statement (PostgreSQL manual, 7.8.4), which returns how many rows each met."""
+    each = [_change(*shape) for shape in shapes]
+    parts = ", ".join(f"c{place} AS ({sql} RETURNING 1)" for place, (sql, _, _) in enumerate(each))
+    counts = ", ".join(f"(SELECT count(*) FROM c{place})" for place in range(len(each)))  # noqa: S608
+    fields = [field for _, of_one, _ in each for field in of_one]
+    return f"WITH {parts} SELECT {counts}", fields, _whole_numbers(fields)

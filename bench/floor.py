@@ -126,8 +126,8 @@ def notify(body: bytes, token: str) -> bytes:
             payment = db.execute(sql.LOCK_PAYMENT, (number,)).fetchone()
             assert payment is not None
             assert payment[4] == int(fields["total_amount"].replace(".", ""))
-            db.execute(sql.PAY_PAYMENT, ("PAID", trade_no, paid_at, payment[0], "OPEN"))
-            db.execute(sql.PAY_ORDER, ("PAID", paid_at, payment[1], "UNPAID"))
+            moved = ("PAID", trade_no, paid_at, payment[0], "OPEN", "PAID", paid_at, payment[1], "UNPAID")
+            db.execute(sql.PAY, moved)
             lines = db.execute(sql.LINE_IDS, (payment[1],)).fetchall()
             many = len(lines)
             courses, ids = [line[0] for line in lines], [line[1] for line in lines]

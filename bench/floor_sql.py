@@ -67,11 +67,11 @@ LOCK_PAYMENT = (
     " JOIN orders_order o ON p.order_id = o.id WHERE p.out_trade_no = %s ORDER BY p.id LIMIT 1"
     " FOR NO KEY UPDATE OF o, p"
 )
-PAY_PAYMENT = (
-    "UPDATE payments_payment SET status = %s, trade_no = %s, paid_at = %s, next_query_at = NULL"
-    " WHERE id = %s AND status = %s"
+PAY = (
+    "WITH p AS (UPDATE payments_payment SET status = %s, trade_no = %s, paid_at = %s, next_query_at = NULL"
+    " WHERE id = %s AND status = %s)"
+    " UPDATE orders_order SET status = %s, paid_at = %s WHERE id = %s AND status = %s"
 )
-PAY_ORDER = "UPDATE orders_order SET status = %s, paid_at = %s WHERE id = %s AND status = %s"
 LINE_IDS = "SELECT course_id, id, name, price_fen, real_price_fen FROM orders_orderline WHERE order_id = %s ORDER BY 1"
 OPEN_ACCESS = (
     "INSERT INTO courses_enrollment (user_id, course_id, line_id, opened_at, closed_at) SELECT * FROM"

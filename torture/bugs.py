@@ -58,10 +58,10 @@ BUGS = (
     bug(
         "a status moves from anywhere to anywhere, without a guard",
         STATUS,
-        "if not self.may_become(status):",
+        "if not move.row.may_become(move.status):",
         "if False:",
         "tests/unit/test_status.py::test_of_two_that_read_the_same_status_one_moves_it",
-        beside=Edit(STATUS, "pk=self.pk, status=self.status)", "pk=self.pk)"),
+        beside=Edit(STATUS, '{"pk": move.row.pk, "status": move.row.status}', '{"pk": move.row.pk}'),
     ),
     bug(
         "each statement of a use case is committed by itself",

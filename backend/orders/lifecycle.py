@@ -10,18 +10,20 @@ from backend.events.outbox import tell
 from backend.money import format_yuan
 from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus
 from backend.prepared import Argument, Prepared
+from backend.status import Move, move_together
 from backend.stored import insert_all
 
 ENDINGS = ("order.cancelled", "order.timed_out")
 _LINES = Prepared(lambda: OrderLine.objects.filter(order_id=Argument("order_id")).order_by("course_id"))
 
 
-def mark_paid(order: Order, *, paid_at: datetime, now: datetime, detail: str = "") -> list[OrderLine]:
+def mark_paid(order: Order, *, received: Move, paid_at: datetime, now: datetime, detail: str = "") -> list[OrderLine]:
     """The money is here: the order is PAID and its courses are open, in one transaction. Raises MoveRefused.
 
+    ``received`` is what the same money does to its payment: both move, or neither.
     Returns the lines whose course stays as it was, because the buyer owned it already: their money goes back.
     """
-    order.move_to(OrderStatus.PAID, paid_at=paid_at)
+    move_together(received, Move(order, OrderStatus.PAID, {"paid_at": paid_at}))
     lines = _LINES.all(order_id=order.pk)
     opened = open_access(user_id=order.user_id, line_ids={line.course_id: line.pk for line in lines}, at=now)
     events = [OrderEvent(order=order, name="order.paid", at=now, detail=detail)]

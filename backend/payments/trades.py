@@ -24,7 +24,7 @@ from backend.payments.locks import lock_payment
 from backend.payments.models import Payment, PaymentStatus, RefundCause
 from backend.payments.providers.base import Trade, TradeState
 from backend.payments.refunds import give_back, reconcile_reported, take_in_refund, take_in_report
-from backend.status import MoveRefused
+from backend.status import Move, MoveRefused, move_together
 from backend.transactions import in_transaction
 
 logger = logging.getLogger("coursepay.trades")
@@ -118,13 +118,14 @@ def _pay(payment: Payment, trade: Trade, now: datetime) -> Effect:
             raise TradeRefused(f"paid already, by trade {payment.trade_no}")
         return Effect.NOTHING_NEW
     paid_at = trade.paid_at or now
-    payment.move_to(PaymentStatus.PAID, trade_no=trade.trade_no, paid_at=paid_at, next_query_at=None)
-    order = payment.order
+    changes = {"trade_no": trade.trade_no, "paid_at": paid_at, "next_query_at": None}
+    received, order = Move(payment, PaymentStatus.PAID, changes), payment.order
     if cause := _why_not_honoured(order, paid_at):
+        move_together(received)
         record(order, "payment.received", at=now, detail=trade.trade_no)
         give_back(payment, amount_fen=payment.amount_fen, cause=cause, now=now)
         return Effect.PAID
-    owned = mark_paid(order, paid_at=paid_at, now=now, detail=trade.trade_no)
+    owned = mark_paid(order, received=received, paid_at=paid_at, now=now, detail=trade.trade_no)
     if owned_fen := sum(line.real_price_fen for line in owned):
         give_back(payment, amount_fen=owned_fen, cause=RefundCause.OWNED, now=now)
     return Effect.PAID

@@ -151,9 +151,9 @@ def test_a_page_of_courses_without_a_token(anonymous, courses):
 
 
 def test_a_paid_notify(alipay, payment):
-    """The inbox, the lock, payment, order, its lines, access, history with the outbox, the verdict."""
+    """The inbox, the lock, payment and order, its lines, access, history with the outbox, the verdict."""
     body = alipay.paid_notify(payment)
-    with statements(8, on_sqlite=9):
+    with statements(7, on_sqlite=9):
         assert post_notify(body).content == b"success"
     assert Order.objects.get().status == "PAID"
 

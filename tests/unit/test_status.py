@@ -3,11 +3,12 @@
 from itertools import product
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from backend.orders.models import Order, OrderStatus
 from backend.payments.models import Payment, PaymentStatus
-from backend.status import MoveRefused
+from backend.status import Move, MoveRefused, move_together
 
 ORDER_MOVES = {("UNPAID", "PAID"), ("UNPAID", "CANCELLED"), ("UNPAID", "TIMED_OUT"), ("TIMED_OUT", "PAID")}
 PAYMENT_MOVES = {("OPEN", "CLOSING"), ("OPEN", "CLOSED"), ("OPEN", "PAID"), ("CLOSING", "CLOSED"), ("CLOSING", "PAID")}
@@ -51,6 +52,29 @@ def test_of_two_that_read_the_same_status_one_moves_it(order, meanwhile):
     assert second.status == "UNPAID"  # in memory, too, it has not moved
     order.refresh_from_db()
     assert order.status == meanwhile
+
+
+def test_two_that_move_together_both_move_or_neither(order, payment):
+    now = timezone.now()
+    Payment.objects.filter(pk=payment.pk).update(status=PaymentStatus.CLOSED)
+    moves = Move(order, OrderStatus.PAID, {"paid_at": now}), Move(payment, PaymentStatus.PAID, {"trade_no": "1"})
+    with pytest.raises(MoveRefused, match="is no longer OPEN"), transaction.atomic():
+        move_together(*moves)
+    assert (order.status, payment.status) == ("UNPAID", "OPEN")
+    order.refresh_from_db()
+    assert order.status == "UNPAID"
+    payment.refresh_from_db()
+    move_together(moves[0], Move(payment, PaymentStatus.PAID, {"trade_no": "1", "paid_at": now}))
+    order.refresh_from_db()
+    payment.refresh_from_db()
+    assert (order.status, order.paid_at, payment.status, payment.trade_no) == ("PAID", now, "PAID", "1")
+
+
+def test_none_of_two_moves_where_the_table_forbids_one(order, payment):
+    with pytest.raises(MoveRefused, match="OPEN may not become LOST"):
+        move_together(Move(order, OrderStatus.PAID, {}), Move(payment, "LOST"))
+    order.refresh_from_db()
+    assert order.status == "UNPAID"
 
 
 def test_a_row_that_is_gone_does_not_move(order, payment):

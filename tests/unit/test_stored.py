@@ -10,7 +10,7 @@ from django.utils import timezone
 from backend.accounts.models import User
 from backend.courses.models import Course
 from backend.orders.models import Order, OrderEvent, OrderLine, OrderStatus, PayType
-from backend.stored import insert, insert_all, insert_new, insert_together, update
+from backend.stored import insert, insert_all, insert_new, insert_together, update, update_together
 from tests.settings import ON_POSTGRES
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +43,22 @@ def test_an_update_says_how_many_rows_it_met(courses):
     assert update(Course, {"price_fen": 5, "name": "Rust"}, pk=courses[0].pk, on_sale=True) == 1
     assert update(Course, {"price_fen": 6}, pk=courses[0].pk, on_sale=False) == 0
     assert Course.objects.get(pk=courses[0].pk).price_fen == 5
+
+
+def test_changes_are_made_together_and_each_says_how_many_rows_it_met(user, courses):
+    first, second, *_ = courses
+    with CaptureQueriesContext(connection) as captured:
+        counts = update_together(
+            (Course, {"price_fen": 5, "on_sale": False}, {"pk": first.pk, "on_sale": True}),
+            (Course, {"price_fen": 6}, {"pk": second.pk, "on_sale": False}),
+            (User, {"is_active": False}, {"username": user.username}),
+        )
+    assert counts == [1, 0, 1]
+    assert len(captured) == (1 if ON_POSTGRES else 3)
+    prices = dict(Course.objects.values_list("pk", "price_fen"))
+    assert (prices[first.pk], prices[second.pk]) == (5, second.price_fen)
+    user.refresh_from_db()
+    assert not user.is_active
 
 
 def an_order(user, courses):

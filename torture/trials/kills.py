@@ -47,9 +47,9 @@ def kill_all(web: Web, chance: Random) -> None:
 
 WORKERS = Trial(
     "T4-workers", "kill -9 of a worker or of the jobs under load", "kills", 60, 1000, "own",
-    partial(run, blow=kill_one), batch=250,
+    partial(run, blow=kill_one), batch=100,
 )  # fmt: skip
 SERVERS = Trial(
     "T4-servers", "kill -9 of the whole server and its jobs under load", "kills", 8, 1000, "own",
-    partial(run, blow=kill_all), batch=125,
+    partial(run, blow=kill_all), batch=50,
 )  # fmt: skip
