@@ -1,4 +1,4 @@
-"""A wrong set-up fails at the start of every process, not at the till (reliability.md 4.1).
+"""A wrong set-up fails at the start of every process, not at the till (docs/operations.md).
 
 Each check has an id; docs/operations.md lists them all. In production (real money, or ENVIRONMENT=production) a danger
 is an error, coursepay.E…, and the start is refused. Elsewhere it is a warning of the same number, coursepay.W…, so that
@@ -113,6 +113,9 @@ def weak_answers() -> Iterator[Danger]:
     if weak:
         mend = "Leave these as backend/settings.py has them."
         yield "018", f"Browsers are not told to be careful: {', '.join(weak)}.", mend
+    if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
+        what = "TRUSTED_PROXIES is empty: behind a proxy that speaks https, every page redirects to itself for ever."
+        yield "025", what, "Name the proxy's address; on the same machine it is 127.0.0.1."
     path = urlsplit(settings.PAYMENT_PROVIDERS["alipay"]["OPTIONS"]["notify_url"]).path.lstrip("/")
     exempt = any(re.search(pattern, path) for pattern in settings.SECURE_REDIRECT_EXEMPT)
     if settings.PREPEND_WWW or (settings.SECURE_SSL_REDIRECT and not exempt):

@@ -33,7 +33,7 @@ _SECRETS = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII | re.MULTILINE | re.DOTALL,
 )
 """Values by the names of their fields (as a form, JSON, a header or a repr has them), passwords in URLs, bearer tokens,
-PEM blocks, JWTs, and base64 as long as a signature or a key of one line (reliability.md 4.1)."""
+PEM blocks, JWTs, and base64 as long as a signature or a key of one line."""
 
 
 def redact(text: str) -> str:

@@ -1,6 +1,6 @@
 """What must be true of the shop after every step, told from its rows, the simulator's book and what was seen before.
 
-I1–I9 are those of docs/reliability.md, in today's words; I12 is in ``rebuilt``. Each is a function from what was seen
+I1–I9 are those of docs/torture.md, in today's words; I12 is in ``rebuilt``. Each is a function from what was seen
 to a list of wrongs; the rules are written here anew and ask nothing of the shop's own code.
 """
 

@@ -63,6 +63,7 @@ def production(keys: Path):
         "PUBLIC_URL": "https://pay.example.com",
         "STOREFRONT_URL": "https://shop.example.com",
         "CSRF_TRUSTED_ORIGINS": "https://pay.example.com",
+        "TRUSTED_PROXIES": "127.0.0.1",
         "ORDER_TTL_SECONDS": "60",
         "ALIPAY_GATEWAY_URL": "https://openapi.alipay.com/gateway.do",
         "ALIPAY_APP_ID": "2021000000000001",

@@ -33,6 +33,7 @@ GOOD = {
     "CSRF_COOKIE_SECURE": True,
     "SECURE_SSL_REDIRECT": True,
     "SECURE_HSTS_SECONDS": YEAR,
+    "TRUSTED_PROXIES": ["127.0.0.1"],
 }
 """A shop with real money and nothing wrong."""
 
@@ -74,6 +75,7 @@ DANGERS = {
     "a body of megabytes": ("019", {"DATA_UPLOAD_MAX_MEMORY_SIZE": 1024 * 1024 + 1}),
     "fields without end": ("019", {"DATA_UPLOAD_MAX_NUMBER_FIELDS": None}),
     "a notify address that redirects": ("024", {"SECURE_REDIRECT_EXEMPT": [r"^order/success/$"]}),
+    "no proxy": ("025", {"TRUSTED_PROXIES": []}),
     "a notify address that gets a www": ("024", {"PREPEND_WWW": True}),
 }
 
