@@ -52,11 +52,12 @@ class Record:
 
     def take_in(self, batch: dict[str, Any], *, seconds: float, cases: int) -> None:
         """The report of a worker; ``cases``: how many of them need not be tried again."""
+        found = [without_places(text) for text in batch.get("violations", [])]
+        self.violations += [with_batch(text, self.next, self.next + cases - 1) for text in found]
         self.next += cases
         self.done += batch.get("done", 0)
         for what, how_many in batch.get("counts", {}).items():
             self.counts[what] = self.counts.get(what, 0) + how_many
-        self.violations += [without_places(text) for text in batch.get("violations", [])]
         self.breaks += bool(batch.get("broken"))
         self.missing = without_places(batch.get("missing", ""))
         self.seconds = round(self.seconds + seconds, 2)
@@ -160,6 +161,13 @@ def postgresql() -> str:
         return "none"
     match = re.search(r"[\d.]+", said)
     return match[0] if match else "unknown"
+
+
+def with_batch(violation: str, first: int, last: int) -> str:
+    """Its case with the first of its batch, whose world it may share; what no case is known for is the last one's."""
+    case, _, what = violation.removeprefix("case ").partition(": ")
+    number = last if int(case) < 0 else int(case)
+    return f"case {number}: {what}" if number == first else f"case {number} of the batch from {first}: {what}"
 
 
 def without_places(text: str) -> str:

@@ -171,7 +171,7 @@ class Worker:
 
 
 def replay(record: Record, violation: str) -> str:
-    """The command that shows it again."""
-    match = re.match(r"case (\d+):", violation)
-    first = int(match[1]) if match else 0
-    return f"python -m torture {record.trial} --seed {record.seed} --first {first} --last {first + 1}"
+    """The command that shows it again: with the cases before it in its batch."""
+    match = re.match(r"case (\d+)(?: of the batch from (\d+))?:", violation)
+    case, first = match.groups() if match else ("0", None)
+    return f"python -m torture {record.trial} --seed {record.seed} --first {first or case} --last {int(case) + 1}"

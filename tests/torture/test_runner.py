@@ -8,7 +8,7 @@ import pytest
 from tests.torture.toy_worker import TOYS
 from torture import plan
 from torture.__main__ import report
-from torture.evidence import Evidence, Record, this_machine, without_places
+from torture.evidence import Evidence, Record, this_machine, with_batch, without_places
 from torture.progress import Progress
 from torture.runner import ONE_LANE, Run, replay
 from torture.summary import PROMISES, write_summary
@@ -38,10 +38,10 @@ def test_a_run_in_batches_counts_everything_once_and_says_how_to_see_it_again(ru
     run.go(ONE_LANE)
     record = known(run)["fine"]
     assert (record["done"], record["next"], record["counts"]) == (10, 10, {"seen": 30})
-    assert record["violations"] == ["case 6: six is wrong"]
+    assert record["violations"] == ["case 6 of the batch from 4: six is wrong"]
     assert (record["seed"], record["commit"], record["machine"]) == (3, "c0ffee0", MACHINE)
     assert report(run, broken_off=False, keep=False) == 1
-    assert "python -m torture fine --seed 3 --first 6 --last 7" in capsys.readouterr().out
+    assert "python -m torture fine --seed 3 --first 4 --last 7" in capsys.readouterr().out
 
 
 def test_a_second_run_with_the_same_seed_goes_on_and_with_another_begins_anew(run_of):
@@ -57,7 +57,7 @@ def test_a_worker_that_dies_is_a_violation_of_its_case_and_the_others_are_tried(
     run = run_of(5, "dies")
     run.go(ONE_LANE)
     record = known(run)["dies"]
-    assert record["violations"] == ["case 1: the worker died with exit code -9"]
+    assert record["violations"] == ["case 1 of the batch from 0: the worker died with exit code -9"]
     assert (record["done"], record["next"]) == (4, 5)
 
 
@@ -65,7 +65,7 @@ def test_a_worker_that_hangs_is_ended_and_what_it_had_done_is_kept(run_of):
     run = run_of(2, "hangs")
     run.go(ONE_LANE)
     record = known(run)["hangs"]
-    assert record["violations"] == ["case 1: no end after 2 s"]
+    assert record["violations"] == ["case 1 of the batch from 0: no end after 2 s"]
     assert record["done"] == 1
 
 
@@ -126,6 +126,12 @@ def test_the_headline_promises_only_what_was_found(tmp_path):
     assert "1 VIOLATIONS" in text
     assert "case 7: I3 lost" in text
     assert replay(lives, lives.violations[0]).endswith("T1 --seed 1 --first 7 --last 8")
+
+
+def test_a_violation_of_no_case_is_the_last_ones_and_is_seen_again_with_its_batch():
+    assert with_batch("case -1: lost", 50, 99) == "case 99 of the batch from 50: lost"
+    lives = Record("T3P", "pairs", "pairs", 1, 1000)
+    assert replay(lives, "case 99 of the batch from 50: lost").endswith("T3P --seed 1 --first 50 --last 100")
 
 
 def test_evidence_names_no_place_of_the_machine(tmp_path):
