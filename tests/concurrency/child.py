@@ -174,7 +174,7 @@ def notify_with_the_line_cut_at(body: str, statement: str) -> tuple[int, str]:
     cut = []
 
     def cut_once(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
-        if sql.startswith((statement, "WITH g0")) and statement in sql and not cut:
+        if sql.startswith((statement, "WITH ")) and statement in sql and not cut:
             cut.append(statement)
             cut_line(connection.connection.info.backend_pid)
         return execute(sql, *args)
