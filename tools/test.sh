@@ -13,40 +13,49 @@ quick=(tests/{unit,api,db,web,edge,events,bills,jobs,simulator,startup})
 folders=("${quick[@]}" tests/lifecycle)
 in_parallel=(-n auto --maxprocesses 4 --dist worksteal)
 
-suite() {
-  if [ $# -gt 0 ]; then
-    "$python" -m pytest -q "$@"
-  else
-    "$python" -m pytest -q "${in_parallel[@]}" "${folders[@]}"
-    "$python" -m pytest -q "${folders[@]/#/--ignore=}"
-  fi
-}
+in_process() { "$python" -m pytest -q "${in_parallel[@]}" "${folders[@]}"; }
+with_servers() { "$python" -m pytest -q "${folders[@]/#/--ignore=}"; }
 
 if [ "$*" = --in-process ]; then
-  env -u DATABASE_URL "$python" -m pytest -q "${in_parallel[@]}" "${quick[@]}"
+  folders=("${quick[@]}")
+  unset DATABASE_URL
+  in_process
   exit
 fi
 
-echo "== SQLite"
-(
-  unset DATABASE_URL
-  suite "$@"
-)
-
-echo "== PostgreSQL"
 # Not under the home of root: the server runs as another user.
 dir=$(mktemp -d /tmp/coursepay-postgres.XXXXXX)
 chmod 755 "$dir"
 trap 'tools/postgres.sh stop "$dir"; rm -rf "$dir"' EXIT
+unset DATABASE_URL
 # Nothing here outlives the run, so it need not survive a power cut either.
-if url=$(tools/postgres.sh start "$dir" fsync=off); then
-  export DATABASE_URL=$url
-  suite "$@"
-  unset DATABASE_URL
-  tools/postgres.sh stop "$dir" # Chromium wants the memory
+url=$(tools/postgres.sh start "$dir" fsync=off) || not_run+=("the whole suite on PostgreSQL")
+
+if [ $# -gt 0 ]; then
+  echo "== SQLite"
+  "$python" -m pytest -q "$@"
+  echo "== PostgreSQL"
+  [ -z "$url" ] || DATABASE_URL=$url "$python" -m pytest -q "$@"
 else
-  not_run+=("the whole suite on PostgreSQL")
+  echo "== SQLite"
+  in_process
+  if [ -n "$url" ]; then
+    echo "== PostgreSQL"
+    DATABASE_URL=$url in_process
+    # These wait for processes more than they compute: both at once.
+    echo "== PostgreSQL, what starts servers; and the same on SQLite"
+    log=$dir/sqlite.log
+    with_servers >"$log" 2>&1 &
+    DATABASE_URL=$url with_servers && on_postgres=0 || on_postgres=$?
+    wait $! && on_sqlite=0 || on_sqlite=$?
+    echo "== SQLite, what starts servers"
+    cat "$log"
+    if [ $((on_postgres + on_sqlite)) != 0 ]; then exit 1; fi
+  else
+    with_servers
+  fi
 fi
+tools/postgres.sh stop "$dir" # Chromium wants the memory
 
 # What is generated and committed must be what the code generates.
 storefront_checks() {

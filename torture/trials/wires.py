@@ -212,5 +212,5 @@ def through(url: str, proxy: FaultProxy) -> str:
 
 WIRES = Trial(
     "T15", f"{len(MODES)} faults on the lines to Redis, PostgreSQL and Alipay", "orders",
-    ORDERS * IN_THE_GATE, 500 * len(MODES), "own", run, batch=ORDERS * len(MODES) * 5,
+    ORDERS * IN_THE_GATE, 170 * len(MODES), "own", run, batch=ORDERS * len(MODES) * 5,
 )  # fmt: skip
