@@ -1,7 +1,7 @@
 """A status moves only along its table, and only once: by an UPDATE that names the status it leaves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -37,7 +37,7 @@ class Move:
 
     row: HasStatus
     status: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any]
 
     @property
     def written(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_two_that_move_together_both_move_or_neither(order, payment):
 
 def test_none_of_two_moves_where_the_table_forbids_one(order, payment):
     with pytest.raises(MoveRefused, match="OPEN may not become LOST"):
-        move_together(Move(order, OrderStatus.PAID, {}), Move(payment, "LOST"))
+        move_together(Move(order, OrderStatus.PAID, {}), Move(payment, "LOST", {}))
     order.refresh_from_db()
     assert order.status == "UNPAID"
 
