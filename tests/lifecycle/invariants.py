@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from alipay_simulator.simulator import Simulator
 from backend.courses.models import Enrollment
+from backend.events.models import Event
 from backend.money import parse_yuan
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine
 from backend.payments.models import Discrepancy, Notification, Payment, Refund
@@ -68,6 +69,8 @@ class Books:
     refunds: list[Refund]
     enrollments: list[Enrollment]
     events: dict[int, list[tuple[Any, ...]]]
+    told: dict[str, list[str]]
+    """What other systems are told, by order number."""
     used_keys: dict[tuple[int, str], str]
     discrepancies: list[Discrepancy]
     trades: dict[str, dict[str, Any]]
@@ -81,6 +84,9 @@ class Books:
         events: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         for event in every(OrderEvent):
             events[event.order_id].append((event.pk, event.name, event.at, event.detail))
+        told: dict[str, list[str]] = defaultdict(list)
+        for number, name in Event.objects.values_list("order_number", "name"):
+            told[number].append(name)
         rows = simulator.book.all("SELECT * FROM trade_states")
         orders = every(Order)
         number_of = {order.pk: order.number for order in orders}
@@ -91,6 +97,7 @@ class Books:
             refunds=every(Refund),
             enrollments=every(Enrollment),
             events=events,
+            told=told,
             used_keys={(used.user_id, used.key): number_of[used.order_id] for used in every(IdempotencyKey)},
             discrepancies=every(Discrepancy),
             trades={row["out_trade_no"]: dict(row) for row in rows},

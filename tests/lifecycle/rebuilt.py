@@ -1,6 +1,7 @@
 """I12: an order's history alone says what has become of it. What is rebuilt from its events equals what is stored.
 
-Every event counts: one that is missing, one too many, or one that says something else is a difference.
+Every event counts: one that is missing, one too many, or one that says something else is a difference; also one that
+changes nothing of the order any more (timed out, and then paid), because other systems are told of it.
 """
 
 import re
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.events.outbox import PUBLIC
 from backend.money import parse_yuan
 
 ENDS = {"order.created": "UNPAID", "order.paid": "PAID", "order.cancelled": "CANCELLED", "order.timed_out": "TIMED_OUT"}
@@ -35,10 +37,13 @@ class Rebuilt:
     refunds: list[tuple[str, str]] = field(default_factory=list)
     opened: int = 0
     shut: int = 0
+    public: list[str] = field(default_factory=list)
     wrongs: list[str] = field(default_factory=list)
     _told: bool = True
 
     def take(self, name: str, detail: str) -> None:
+        if name in PUBLIC:
+            self.public.append(name)
         if name in ENDS:
             self._move(name)
         if name == "refund.succeeded":
@@ -109,6 +114,7 @@ class Rebuilt:
             "succeeded": [d for what, d in refunds if what == "succeeded" and not d.endswith("at the provider")],
             "opened": self.opened,
             "shut": self.shut,
+            "told": sorted(self.public),
             "wrongs": wrongs,
         }
 
@@ -141,6 +147,7 @@ def stored(books: Any, order: Any) -> dict[str, Any]:
         "succeeded": sorted(detail for status, detail in said if status == "SUCCEEDED"),
         "opened": len(access),
         "shut": len([row for row in access if row.closed_at is not None]),
+        "told": sorted(books.told.get(order.number, [])),
         "wrongs": [],
     }
 

@@ -9,7 +9,9 @@ import pytest
 from backend.courses.models import Enrollment
 from backend.orders.models import Order
 from backend.payments.models import Payment, PaymentStatus, Refund
+from tests.lifecycle.rebuilt import i12_audit
 from tests.lifecycle.world import CLOSE, QUERY
+from torture.trials.rebuilt import tampered
 
 OFFSETS = (0.0, -0.25, -5.0, -3.05, -2.95, -0.05, 0.05, 2.95, 3.0, 5.0)
 SKEWS = {"one clock": 0, "Alipay is 8 s behind": -8, "Alipay is 3 s ahead": 3}
@@ -157,6 +159,7 @@ def test_money_that_alipay_took_after_we_had_timed_out_follows_the_policy(make_w
     assert Order.objects.get().status == end
     assert Enrollment.objects.open().count() == (2 if end == "PAID" else 0)
     assert [row.cause for row in Refund.objects.all()] == ([] if end == "PAID" else ["LATE"])
+    assert [what for what, books in tampered(witness.books) if not list(i12_audit(books))] == []
 
 
 @pytest.mark.parametrize("after", [1, 60, 99])
