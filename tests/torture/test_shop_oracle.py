@@ -1,6 +1,9 @@
 """What judges a tortured shop sees what is wrong with it."""
 
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -141,3 +144,21 @@ def chance():
 )
 def test_growth_is_seen(sizes, grown):
     assert bool(soak.grown({1: sizes})) is grown
+
+
+def test_only_a_worker_that_has_been_up_for_a_while_is_killed(monkeypatch):
+    killed, ages = [], {1: 100.0, 2: 5.0}
+    monkeypatch.setattr(soak.os, "kill", lambda pid, number: killed.append(pid))
+    monkeypatch.setattr(soak, "age", ages.get)
+    servers = SimpleNamespace(workers=lambda: [1, 2])
+    soak.Servers.kill_a_worker(servers, None)
+    assert killed == []
+    ages[2] = 7.0
+    soak.Servers.kill_a_worker(servers, None)
+    assert killed == [2]
+
+
+def test_a_process_is_younger_than_the_one_that_started_it():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert 0 <= soak.age(child.pid) <= soak.age(os.getpid())
+        child.communicate(b"\n")

@@ -33,6 +33,8 @@ PAUSE_SECONDS = 1.2
 WORKERS = 2
 MOST_SESSIONS = 4 * (WORKERS + 1) + 6
 """A pool of four for each worker and the jobs; the stream has its own."""
+CRASH_LOOP_SECONDS = 6.0
+"""A worker that dies again within 5.5 s is a loop of crashes to granian, which ends: that is for a supervisor."""
 GROWTH, SLACK_KIB = 1.10, 8 * 1024
 BAD = (
     Weather(latency=0.02, jitter=0.05),
@@ -89,9 +91,11 @@ class Servers:
         proxy.up()
 
     def kill_a_worker(self, chance: Random) -> None:
-        """The youngest; granian starts another."""
+        """The youngest; granian starts another. One that has just come up is spared: see CRASH_LOOP_SECONDS."""
         with suppress(ProcessLookupError, IndexError):
-            os.kill(self.workers()[1], signal.SIGKILL)
+            youngest = self.workers()[1]
+            if age(youngest) > CRASH_LOOP_SECONDS:
+                os.kill(youngest, signal.SIGKILL)
 
     def hang_up(self, chance: Random) -> None:
         assert self.shop.postgres is not None
@@ -180,6 +184,11 @@ def started_at(pid: int) -> int:
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return MANY
+
+
+def age(pid: int) -> float:
+    """Seconds since the process started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_at(pid) / os.sysconf("SC_CLK_TCK")
 
 
 SOAK = Trial(
