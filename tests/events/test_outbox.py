@@ -15,11 +15,12 @@ from backend.orders import lifecycle
 from backend.orders.models import Order, OrderEvent
 from backend.payments.checkout import cancel_order, new_payment
 from backend.payments.jobs import run_everything_due
-from backend.payments.models import Payment, Refund
+from backend.payments.models import Payment, PaymentStatus, Refund
 from backend.payments.providers.base import RefundResult, RefundState, TradeNotFound, TradeState
 from backend.payments.refunds import request_refund, succeed
 from backend.payments.trades import apply_trade
 from backend.payments.watch import look_after
+from backend.status import Move
 from backend.stored import insert
 from tests.jobs.conftest import trade_of
 from tests.shop import post_notify
@@ -228,7 +229,11 @@ def test_an_order_that_opens_nothing_tells_of_no_opening(paid):
     paid.save()
     for line in lines:
         paid.lines.create(course=line.course, name=line.name, price_fen=line.price_fen, real_price_fen=line.price_fen)
-    assert len(lifecycle.mark_paid(paid, paid_at=timezone.now(), now=timezone.now())) == 2
+    now = timezone.now()
+    payment = new_payment(paid, now)
+    payment.save()
+    received = Move(payment, PaymentStatus.PAID, {"trade_no": "2", "paid_at": now})
+    assert len(lifecycle.mark_paid(paid, received=received, paid_at=now, now=now)) == 2
     assert names() == ["order.paid"]
 
 
