@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -166,6 +167,8 @@ def notifies_with_the_line_cut_between(bodies: list[str], *, health_checks: bool
         connection.ensure_connection()
         pid = connection.connection.info.backend_pid
         connection.close()
+        while not connection.pool.get_stats()["pool_available"]:  # a thread of the pool takes it back, and would see the cut
+            time.sleep(0.01)
         cut_line(pid)
     return answers
 
