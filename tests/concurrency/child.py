@@ -167,7 +167,7 @@ def notifies_with_the_line_cut_between(bodies: list[str], *, health_checks: bool
         connection.ensure_connection()
         pid = connection.connection.info.backend_pid
         connection.close()
-        while not connection.pool.get_stats()["pool_available"]:  # a thread of the pool takes it back, and would see the cut
+        while not connection.pool.get_stats()["pool_available"]:  # it is taken back by a thread
             time.sleep(0.01)
         cut_line(pid)
     return answers
