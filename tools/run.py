@@ -99,7 +99,8 @@ Coursepay is up.
   GraphiQL           http://127.0.0.1:{PORT}/graphql      the operations of a purchase, ready to run
   Admin              http://127.0.0.1:{PORT}/admin/       staff / staff
   Alipay simulator   http://127.0.0.1:{SIMULATOR_PORT}/             every trade, notify and call
-One whole purchase, step by step, in another terminal: .venv/bin/python manage.py demo_purchase
+One whole purchase, step by step, in another terminal:
+  DEBUG=1 .venv/bin/python manage.py demo_purchase --url http://127.0.0.1:{PORT}
 Ctrl-C stops everything.
 """,
         flush=True,
