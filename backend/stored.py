@@ -147,13 +147,9 @@ def _columns_of(row: models.Model) -> Sequence[Any]:
 
 PLAIN = (
     *(models.CharField, models.TextField, models.BooleanField, models.ForeignKey, models.DateTimeField),
-    *(models.DateField, models.IntegerField, models.BigIntegerField),
+    *(models.DateField, models.IntegerField, models.BigIntegerField, models.BigAutoField),
 )
 """Fields whose values go to PostgreSQL as they are; whole numbers with the size of their column."""
-KEYS = (models.BigAutoField,)
-"""As these do, where rows are found by them; no row is stored with a key of our choice."""
-
-
 WholeNumbers = Sequence[tuple[int, Callable[[Any], Any]]]
 """Where in a list of values a whole number is, and what says the size of its column to the driver."""
 
@@ -170,7 +166,7 @@ def _taken(model: type[models.Model]) -> tuple[list[Any], Callable[[Any], Sequen
 
 def _whole_numbers(fields: Sequence[Any]) -> WholeNumbers | None:
     """Where whole numbers are among the values of these fields; None where any value needs more than that."""
-    if connection.vendor != "postgresql" or any(type(field) not in (*PLAIN, *KEYS) for field in fields):
+    if connection.vendor != "postgresql" or any(type(field) not in PLAIN for field in fields):
         return None
     sizes = connection.ops.integerfield_type_map  # type: ignore[attr-defined] # of PostgreSQL's
     numbers = [(place, sizes.get(field.get_internal_type())) for place, field in enumerate(fields)]

@@ -14,7 +14,7 @@ folders=("${quick[@]}" tests/lifecycle)
 in_parallel=(-n auto --maxprocesses 4 --dist worksteal)
 
 in_process() { "$python" -m pytest -q "${in_parallel[@]}" "${folders[@]}"; }
-with_servers() { "$python" -m pytest -q "${folders[@]/#/--ignore=}"; }
+with_servers=("$python" -m pytest -q "${folders[@]/#/--ignore=}")
 
 if [ "$*" = --in-process ]; then
   folders=("${quick[@]}")
@@ -26,9 +26,16 @@ fi
 # Not under the home of root: the server runs as another user.
 dir=$(mktemp -d /tmp/coursepay-postgres.XXXXXX)
 chmod 755 "$dir"
-trap 'tools/postgres.sh stop "$dir"; rm -rf "$dir"' EXIT
+beside="" # what runs in the background, which Ctrl-C does not reach; it ends its own servers
+end() {
+  if [ -n "$beside" ]; then kill -INT "$beside" 2>/dev/null && wait "$beside" || true; fi
+  if [ -n "$url" ]; then tools/postgres.sh stop "$dir"; fi
+}
+trap 'end; rm -rf "$dir"' EXIT
+trap 'exit 130' INT
 unset DATABASE_URL
 # Nothing here outlives the run, so it need not survive a power cut either.
+url=""
 url=$(tools/postgres.sh start "$dir" fsync=off) || not_run+=("the whole suite on PostgreSQL")
 
 if [ $# -gt 0 ]; then
@@ -45,17 +52,21 @@ else
     # These wait for processes more than they compute: both at once.
     echo "== PostgreSQL, what starts servers; and the same on SQLite"
     log=$dir/sqlite.log
-    with_servers >"$log" 2>&1 &
-    DATABASE_URL=$url with_servers && on_postgres=0 || on_postgres=$?
-    wait $! && on_sqlite=0 || on_sqlite=$?
+    set -m # without job control it would ignore SIGINT
+    "${with_servers[@]}" >"$log" 2>&1 &
+    beside=$!
+    set +m
+    DATABASE_URL=$url "${with_servers[@]}" && on_postgres=0 || on_postgres=$?
+    wait "$beside" && on_sqlite=0 || on_sqlite=$?
+    beside=""
     echo "== SQLite, what starts servers"
     cat "$log"
     if [ $((on_postgres + on_sqlite)) != 0 ]; then exit 1; fi
   else
-    with_servers
+    "${with_servers[@]}"
   fi
 fi
-tools/postgres.sh stop "$dir" # Chromium wants the memory
+end # Chromium wants the memory
 
 # What is generated and committed must be what the code generates.
 storefront_checks() {
