@@ -11,16 +11,20 @@ HEADLINE = (
     (("T1",), "", "seeded fault schedules"),
     (("T4-workers", "T4-servers"), "", "kill -9"),
     (("T5-crashes",), "", "database crashes"),
-    (("T7", "T7B"), "", "forged notices"),
+    (("T7", "T7B"), "messages", "forged notices"),
     (("T6",), "notifies", "concurrent duplicates"),
 )
 """Trials, which of their counts (their cases where none is named), and what they are."""
 PROMISES = "0 lost payments, 0 double deliveries, 0 ghost payments, 0 status regressions, 0 fen off"
 
 
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Of all JSON files of the folder, also of trials that this run had nothing to do with."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+
+
 def write_summary(evidence: Evidence) -> Path:
-    """From all JSON files of the folder, also of trials that this run had nothing to do with."""
-    known = {file.stem: json.loads(file.read_text()) for file in sorted(evidence.folder.glob("*.json"))}
+    known = records(evidence.folder)
     path = evidence.folder / "SUMMARY.md"
     evidence.folder.mkdir(parents=True, exist_ok=True)
     path.write_text(summary(known) if known else "# Evidence\n\nNothing has run yet.\n")
@@ -34,7 +38,7 @@ def summary(known: dict[str, dict[str, Any]]) -> str:
     tree = some["commit"][:12] + (" with changes that are not committed" if some["dirty"] else "")
     about = [
         f"- Commit {tree}; seed {', '.join(seeds)}",
-        f"- {min(r['began'] for r in known.values())} to {max(r['last'] for r in known.values())}",
+        f"- {min(r['began'] for r in known.values() if r['began'])} to {max(r['last'] for r in known.values())}",
         f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory']}",
         f"- {machine['os']}, Python {machine['python']}, PostgreSQL {machine['postgresql']}",
     ]

@@ -8,10 +8,10 @@ import pytest
 from tests.torture.toy_worker import TOYS
 from torture import plan
 from torture.__main__ import report
-from torture.evidence import Evidence, Record, this_machine, with_batch, without_places
+from torture.evidence import KEPT, ROOT, Evidence, Record, this_machine, with_batch, without_places
 from torture.progress import Progress
 from torture.runner import ONE_LANE, Run, replay
-from torture.summary import PROMISES, write_summary
+from torture.summary import PROMISES, headline, records, summary, write_summary
 
 MACHINE = this_machine()
 
@@ -126,6 +126,20 @@ def test_the_headline_promises_only_what_was_found(tmp_path):
     assert "1 VIOLATIONS" in text
     assert "case 7: I3 lost" in text
     assert replay(lives, lives.violations[0]).endswith("T1 --seed 1 --first 7 --last 8")
+
+
+@pytest.mark.parametrize("page", sorted(KEPT.glob("*/SUMMARY.md")), ids=lambda page: page.parent.name)
+def test_kept_summaries_are_those_of_the_records_beside_them(page):
+    assert page.read_text() == summary(records(page.parent))
+
+
+def test_the_readme_claims_what_the_kept_evidence_says():
+    """Word for word, and from a record without a violation."""
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    claimed = [known for known in map(records, KEPT.glob("*-*")) if headline(known).strip("*.") in readme]
+    assert len(claimed) == 1
+    assert not [record["violations"] for record in claimed[0].values() if record["violations"]]
+    assert all(record["done"] == record["target"] and not record["dirty"] for record in claimed[0].values())
 
 
 def test_a_violation_of_no_case_is_the_last_ones_and_is_seen_again_with_its_batch():
