@@ -56,3 +56,15 @@ def test_control_an_attack_that_is_answered_is_found_out(monkeypatch):
 )
 def test_control_a_bad_answer_is_found_out(answer, wrong):
     assert wrong in attacks.answer_wrong(answer)[0]
+
+
+def test_what_the_client_wrote_itself_is_not_ours_but_anything_beside_it_is():
+    document = '{ myCourses(first: "backend.urls") { totalCount } }'
+    quoted = "Int cannot represent non-integer value: 'backend.urls'"
+
+    def answered(message):
+        return JsonResponse({"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]})
+
+    assert attacks.answer_wrong(answered(quoted), document) == []
+    assert attacks.answer_wrong(answered(quoted))
+    assert "psycopg" in attacks.answer_wrong(answered(f"{quoted} psycopg"), document)[0]

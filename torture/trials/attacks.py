@@ -89,7 +89,8 @@ def costing_least(work: Callable[[], HttpResponse]) -> tuple[float, HttpResponse
     return least, answer
 
 
-def answer_wrong(response: HttpResponse) -> list[str]:
+def answer_wrong(response: HttpResponse, asked: str = "") -> list[str]:
+    """What the client wrote itself may be quoted: hypothesis makes documents of words that it finds in this project."""
     found = []
     if response.status_code >= 500:
         found.append(f"HTTP {response.status_code}")
@@ -100,7 +101,7 @@ def answer_wrong(response: HttpResponse) -> list[str]:
     except ValueError:
         return [*found, f"no JSON: {response.content[:80]!r}"]
     said = " ".join(error["message"] for error in errors)
-    if leaked := OURS.search(said):
+    if leaked := [match for match in OURS.findall(said) if match not in asked]:
         found.append(f"something of ours in the answer: {leaked}")
     if "INTERNAL" in [error["extensions"]["code"] for error in errors]:
         found.append("INTERNAL")
@@ -137,7 +138,7 @@ def make_up(case: int, number: int, people: dict[str, Shopper], tally: Tally) ->
         with transaction.atomic():
             response = send(people[who], Attack(json.dumps({"query": document}).encode(), None))
             transaction.set_rollback(True)
-        for wrong in answer_wrong(response):
+        for wrong in answer_wrong(response, document):
             tally.violation(case, f"from {who}: {wrong}: {document[:1000]}")
 
     with warnings.catch_warnings(action="ignore", category=NonInteractiveExampleWarning):
