@@ -17,6 +17,7 @@ class Echo:
 
     def __init__(self):
         self.heard = b""
+        self.answering = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -27,7 +28,15 @@ class Echo:
                 line, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.answer, args=(line,), daemon=True).start()
+            thread = threading.Thread(target=self.answer, args=(line,), daemon=True)
+            thread.start()
+            self.answering.append(thread)
+
+    def heard_at_the_end(self):
+        """All of it, once every line has ended: the client may know of that before the server does."""
+        for thread in self.answering:
+            thread.join(PATIENCE)
+        return self.heard
 
     def answer(self, line):
         try:
@@ -109,7 +118,7 @@ def test_reset_is_an_rst_at_the_first_word(proxy, echo):
         line.sendall(b"a")
         with pytest.raises(ConnectionResetError):
             line.recv(1)
-    assert echo.heard == b""
+    assert echo.heard_at_the_end() == b""
     assert proxy.weather == FAIR
 
 
@@ -119,7 +128,7 @@ def test_it_cuts_after_so_many_bytes_and_to_the_byte(proxy, echo):
         line.sendall(b"y" * 100)
         with pytest.raises(ConnectionResetError):
             line.recv(1)
-    assert echo.heard == b"x" * 50 + b"y" * 50
+    assert echo.heard_at_the_end() == b"x" * 50 + b"y" * 50
     assert proxy.counts["cuts"] == 1
 
 
@@ -135,7 +144,7 @@ def test_the_text_is_heard_and_its_answer_is_not(proxy, echo):
         with line_to(proxy) as line:
             assert say(line, b"COMMIT three") == b"COMMIT three"
         assert proxy.counts["texts"] == 3
-    assert echo.heard == b"COMMIT oneCOMMIT twoCOMMIT three"
+    assert echo.heard_at_the_end() == b"COMMIT oneCOMMIT twoCOMMIT three"
     assert proxy.counts["cuts"] == 1
 
 
@@ -180,7 +189,7 @@ def test_where_no_server_is_the_client_hears_an_rst():
         port = nobody.getsockname()[1]
     proxy = FaultProxy("127.0.0.1", port)
     try:
-        with line_to(proxy) as line, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), line_to(proxy) as line:  # even in connect()
             line.recv(1)
     finally:
         proxy.stop()
