@@ -65,7 +65,17 @@ def change_functions(file: str, source: str) -> int:
                 function.__code__ = after
             except ValueError as error:  # it closes over other names
                 raise NotPlanted(str(error)) from error
+    forget_answers(path)
     return changed
+
+
+def forget_answers(path: str) -> None:
+    """What the functions of a file have answered before and ``lru_cache`` keeps: it is from the time before."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == path:
+            for each in vars(module).values():
+                if hasattr(each, "cache_clear"):
+                    each.cache_clear()
 
 
 def change_values(module_name: str, source: str) -> None:

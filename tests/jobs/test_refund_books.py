@@ -324,3 +324,15 @@ def test_the_words_for_now_are_kept_as_far_as_they_fit(later, provider, staff, p
 
 def test_words_without_what_no_database_stores():
     assert refunding.plain("a\x00b\u2028c\td 余额不足。") == "abcd 余额不足。"
+
+
+def test_no_report_books_more_than_was_paid_and_only_what_is_news_is_told(paid, payment):
+    """Bills of two numbers may come to more than the payment; a part of it was booked before."""
+    told(payment, 3900, "C1")
+    payment.refresh_from_db()
+    for number, fen in (("C1", 3900), ("C2", payment.amount_fen)):
+        BilledRefund.objects.create(payment=payment, out_request_no=number, amount_fen=fen, found_at=timezone.now())
+    assert refunds.reconcile_reported(payment, now=timezone.now()) is True
+    payment.refresh_from_db()
+    assert payment.refunded_fen == payment.amount_fen
+    assert refunds.reconcile_reported(payment, now=timezone.now()) is False

@@ -5,11 +5,12 @@ import sys
 
 import pytest
 
+from backend.payments.providers import alipay_bill_table
 from torture.bugs import BUGS
 from torture.evidence import ROOT
 from torture.mutants.listing import add_unexplained, compare, listed
 from torture.mutants.making import mutants_of
-from torture.planting import Edit, NotPlanted, plant
+from torture.planting import Edit, NotPlanted, forget_answers, plant
 from torture.trial import Tally
 from torture.trials.planted import PLANTED, run
 
@@ -58,6 +59,13 @@ def test_every_bug_fits_the_source_and_has_its_own_name():
 def test_a_bug_in_no_function_is_not_planted():
     with pytest.raises(NotPlanted, match="no function"):
         plant(Edit("backend/money.py", "MAX_FEN = 99_999_999_99", "MAX_FEN = 99_999_999_98"))
+
+
+def test_what_a_function_answered_before_it_was_changed_is_forgotten():
+    assert alipay_bill_table._fen("-1.00") == -100
+    assert alipay_bill_table._fen.cache_info().currsize > 0
+    forget_answers(alipay_bill_table.__file__)
+    assert alipay_bill_table._fen.cache_info().currsize == 0
 
 
 def test_mutants_are_made_where_mutmut_alone_makes_none_and_have_each_their_name():
