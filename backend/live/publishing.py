@@ -10,7 +10,7 @@ import os
 import queue
 from collections.abc import Callable
 from functools import cache, partial
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +21,7 @@ logger = logging.getLogger("coursepay.live")
 
 CHANNEL = "coursepay_orders"
 BATCH = 100
-"""Numbers in one message: 2,300 bytes, where PostgreSQL takes 8,000."""
+"""Numbers in one message: at most 2,300 bytes, where PostgreSQL takes 8,000."""
 MOST_QUEUED = 10_000
 PATIENCE_SECONDS = 0.2
 """For each step of talking to Redis."""
@@ -52,12 +52,10 @@ class Publisher:
         self._send = send
         self._queue: queue.Queue[str] = queue.Queue(MOST_QUEUED)
         self._is_failing = False
-        self.idle = Event()
         Thread(target=self._run, name="live-publisher", daemon=True).start()
 
     def put(self, number: str) -> None:
         try:
-            self.idle.clear()
             self._queue.put_nowait(number)
         except queue.Full:
             logger.warning("changes of orders come faster than they can be told: one is dropped")
@@ -66,22 +64,27 @@ class Publisher:
         while True:
             numbers = self._take()
             try:
-                self._send(" ".join(numbers))
+                self._send(" ".join(dict.fromkeys(numbers)))
                 self._is_failing = False
             except Exception as error:
                 self._complain(error)
-            if self._queue.empty():
-                self.idle.set()
+            for _ in numbers:
+                self._queue.task_done()
+
+    def settle(self, seconds: float) -> bool:
+        """Whether all that was put has been sent or dropped, within so many seconds."""
+        with self._queue.all_tasks_done:
+            return self._queue.all_tasks_done.wait_for(lambda: not self._queue.unfinished_tasks, seconds)
 
     def _take(self) -> list[str]:
-        """All that waits, each number once; blocks until there is one."""
-        numbers = {self._queue.get(): None}
+        """All that waits; blocks until there is one."""
+        numbers = [self._queue.get()]
         while len(numbers) < BATCH:
             try:
-                numbers[self._queue.get_nowait()] = None
+                numbers.append(self._queue.get_nowait())
             except queue.Empty:
                 break
-        return list(numbers)
+        return numbers
 
     def _complain(self, error: Exception) -> None:
         """Once per outage."""

@@ -26,6 +26,7 @@ from backend.sweeps import lease_time
 from tests.concurrency.child import DeathWish
 from tests.events.conftest import deliver_all, new_event
 from tests.events.endpoint import SECRET
+from tests.lifecycle.deaths import hang_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,9 +90,7 @@ def sent_again(scene):
 
 def run_and_die(work, step, moment="before"):
     """In a child: the work, up to a step. Whether it died there; in the end the names of its steps."""
-    connection.close()
-    if connection.vendor == "postgresql":
-        connection.close_pool()
+    hang_up()
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:

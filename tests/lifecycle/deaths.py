@@ -24,6 +24,7 @@ from alipay_simulator.book import Book
 from backend.accounts.models import User
 from backend.courses.models import Enrollment
 from backend.events.models import Event
+from backend.live.publishing import publisher
 from backend.orders.models import IdempotencyKey, Order
 from backend.payments import jobs
 from backend.payments.models import Discrepancy, Notification, Payment, PaymentStatus, Refund
@@ -34,6 +35,7 @@ from tests.shop import AlipaySide, post_notify
 
 LEASE = 91
 NEVER = 10**9
+PATIENCE_SECONDS = 60
 ALIPAY = AlipaySide()
 
 
@@ -296,8 +298,14 @@ def live(world, act, wish, writing, protection):
 def shut(world):
     """No connection may go through a fork."""
     world.simulator.book.close()
+    hang_up()
+
+
+def hang_up():
+    """No thread may be opening the pool meanwhile: the child would find the pool's lock held for ever."""
     connection.close()
     if connection.vendor == "postgresql":
+        assert publisher(os.getpid()).settle(PATIENCE_SECONDS)
         connection.close_pool()
 
 
