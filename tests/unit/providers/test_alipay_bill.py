@@ -259,3 +259,8 @@ def test_one_line_in_the_log_without_the_url(gateway, caplog):
         rows_of(gateway)
     [line] = caplog.records
     assert line.getMessage().startswith("alipay.data.dataservice.bill.downloadurl.query 2017-08-31: ok (")
+
+
+def test_codes_that_are_no_text_say_nothing_definite():
+    with pytest.raises(ProviderUnavailable):
+        alipay_bill.check_bill({"code": 40004, "sub_code": 7})
