@@ -151,9 +151,7 @@ def serve(path: str, body: str) -> tuple[int, str]:
 def cut_line(pid: int) -> None:
     """As an administrator does, or a failover: the server ends a session."""
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [pid])
-        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone():
-            pass
+        other.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])  # and wait until it is gone
 
 
 def notifies_with_the_line_cut_between(bodies: list[str], *, health_checks: bool = True) -> list[tuple[int, str]]:

@@ -101,14 +101,16 @@ def database(tmp_path) -> Iterator[str]:
 
 @pytest.fixture
 def cut_all_lines(database) -> Callable[[], int]:
-    """Ends every session of the shop's database; how many there were. None on SQLite, which has no lines."""
+    """Ends every session of the shop's database, and waits until all are gone; how many there were. None on SQLite,
+    which has no lines.
+    """
 
     def cut() -> int:
         if not settings.ON_POSTGRES:
             sqlite3.connect(database.removeprefix("sqlite:///")).close()
             return 0
         with psycopg.connect(database, autocommit=True) as other:
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            query = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database()"
             return len(other.execute(f"{query} AND pid <> pg_backend_pid()").fetchall())
 
     return cut
