@@ -38,7 +38,7 @@ def summary(known: dict[str, dict[str, Any]]) -> str:
     tree = some["commit"][:12] + (" with changes that are not committed" if some["dirty"] else "")
     about = [
         f"- Commit {tree}; seed {', '.join(seeds)}",
-        f"- {min(r['began'] for r in known.values() if r['began'])} to {max(r['last'] for r in known.values())}",
+        f"- {min(r['began'] or r['last'] for r in known.values())} to {max(r['last'] for r in known.values())}",
         f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory']}",
         f"- {machine['os']}, Python {machine['python']}, PostgreSQL {machine['postgresql']}",
     ]
