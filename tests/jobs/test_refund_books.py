@@ -271,6 +271,18 @@ def test_a_number_for_a_sum_that_is_known_is_news_and_books_nothing_twice(paid, 
     assert Payment.objects.get().refunded_fen == 1000
 
 
+def test_no_report_books_more_than_was_paid_and_only_what_is_news_is_told(paid, payment):
+    """Bills of two numbers may come to more than the payment; a part of it was booked before."""
+    told(payment, 3900, "C1")
+    payment.refresh_from_db()
+    for number, fen in (("C1", 3900), ("C2", payment.amount_fen)):
+        BilledRefund.objects.create(payment=payment, out_request_no=number, amount_fen=fen, found_at=timezone.now())
+    assert refunds.reconcile_reported(payment, now=timezone.now()) is True
+    payment.refresh_from_db()
+    assert payment.refunded_fen == payment.amount_fen
+    assert refunds.reconcile_reported(payment, now=timezone.now()) is False
+
+
 # --- Trying -----------------------------------------------------------------------------------------------------------
 
 
@@ -324,15 +336,3 @@ def test_the_words_for_now_are_kept_as_far_as_they_fit(later, provider, staff, p
 
 def test_words_without_what_no_database_stores():
     assert refunding.plain("a\x00b\u2028c\td 余额不足。") == "abcd 余额不足。"
-
-
-def test_no_report_books_more_than_was_paid_and_only_what_is_news_is_told(paid, payment):
-    """Bills of two numbers may come to more than the payment; a part of it was booked before."""
-    told(payment, 3900, "C1")
-    payment.refresh_from_db()
-    for number, fen in (("C1", 3900), ("C2", payment.amount_fen)):
-        BilledRefund.objects.create(payment=payment, out_request_no=number, amount_fen=fen, found_at=timezone.now())
-    assert refunds.reconcile_reported(payment, now=timezone.now()) is True
-    payment.refresh_from_db()
-    assert payment.refunded_fen == payment.amount_fen
-    assert refunds.reconcile_reported(payment, now=timezone.now()) is False
