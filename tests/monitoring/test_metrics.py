@@ -209,6 +209,10 @@ def test_an_empty_bill_is_a_good_answer_too(scraped):
     assert grew(before, scraped(), "coursepay_provider_call_seconds_count", "bill", "ok", "company") == 1
 
 
+def test_alipay_is_measured_under_its_name():
+    assert get_provider("alipay").name == "alipay"
+
+
 def test_the_shops_provider_is_measured():
     assert isinstance(get_provider("alipay"), Measured)
 
