@@ -15,6 +15,8 @@ from django.db.models.base import ModelState
 from django.db.models.expressions import Expression
 from django.utils.functional import cached_property
 
+from backend.postgresql.statements import run_prepared
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -57,6 +59,26 @@ class Prepared(Generic[Row]):
     @cached_property
     def plan(self) -> "Plan":
         return Plan(self.build())
+
+
+class PreparedIn(Generic[Row]):
+    """A queryset that takes a list: ``build`` is given what stands behind ``__in``.
+
+    One statement for 1, 2, 4, 8… values; a list between repeats its last. (An array in one parameter would be one
+    statement, for which PostgreSQL makes a new plan at every run: it takes the list to be longer than it is.)
+    """
+
+    def __init__(self, build: Callable[[Argument], models.QuerySet[Row]]) -> None:
+        self.build = build
+        self._by_size: dict[int, Prepared[Row]] = {}
+
+    def all(self, listed: Sequence[Any], **values: Any) -> list[Row]:
+        if not listed:
+            return []
+        size = 1 << (len(listed) - 1).bit_length()
+        if (prepared := self._by_size.get(size)) is None:
+            prepared = self._by_size[size] = Prepared(lambda: self.build(Argument("listed", many=size)))
+        return prepared.all(listed=[*listed, *[listed[-1]] * (size - len(listed))], **values)
 
 
 class Plan:
@@ -111,8 +133,9 @@ class Instances:
 
 
 def execute(sql: str, values: Sequence[Any], *, binary: bool = True) -> Any:
-    """Run a statement; its cursor. To PostgreSQL it goes past what Django's cursor does for those who watch.
+    """Run a statement; its cursor, or what can be asked of one: ``fetchone``, ``fetchall``, ``rowcount``.
 
+    To PostgreSQL it goes past what Django's cursor does for those who watch, and once it is prepared past psycopg's.
     Only when nobody watches: no ``execute_wrapper``, no log of queries. PostgreSQL's binary form is read faster than
     its text, and as the same types.
     """
@@ -124,6 +147,8 @@ def execute(sql: str, values: Sequence[Any], *, binary: bool = True) -> Any:
     database.ensure_connection()
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
+        if (answer := run_prepared(database.connection, sql, values, binary=binary)) is not None:
+            return answer
         cursor = database.connection.cursor(binary=binary)
         cursor.execute(sql, values)
     return cursor

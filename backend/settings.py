@@ -156,6 +156,11 @@ def database() -> dict[str, Any]:
             "server_side_binding": True,
             "prepare_threshold": 2,
             "options": "-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+            # A server that vanished without a word is given up within half a minute, not a quarter of an hour.
+            "tcp_user_timeout": 30_000,
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
         }
     config["OPTIONS"] = {**ours, **config.get("OPTIONS", {})}
     return config

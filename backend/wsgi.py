@@ -18,3 +18,5 @@ refuse_wrong_setup()
 # the garbage collector need not walk over it again and again.
 gc.collect()
 gc.freeze()
+# What a request makes is gone when it ends, without the collector, which would look for it every few requests.
+gc.set_threshold(20_000, 20, 20)

@@ -2,23 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 
-from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Greatest
 
 from backend.courses.models import Enrollment
-from backend.prepared import Argument, Prepared
+from backend.prepared import Argument, PreparedIn
 from backend.stored import insert_new
 
-
-@cache
-def _open_to(many: int) -> Prepared[Enrollment]:
-    def build() -> QuerySet[Enrollment]:
-        mine = Enrollment.objects.open().filter(user_id=Argument("user_id"))
-        return mine.filter(course_id__in=Argument("ids", many=many)).order_by("course_id")
-
-    return Prepared(build)
+_OPEN_TO = PreparedIn(
+    lambda ids: Enrollment.objects.open().filter(user_id=Argument("user_id"), course_id__in=ids).order_by("course_id")
+)
 
 
 def open_access(*, user_id: int, line_ids: Mapping[int, int], at: datetime) -> set[int]:
@@ -49,5 +43,5 @@ def close_access(*, order_id: int, course_ids: list[int] | None, at: datetime) -
 
 def owned_course_ids(*, user_id: int, course_ids: list[int]) -> list[int]:
     """Which of these courses are open to the user, in order of id."""
-    rows = _open_to(len(course_ids)).all(user_id=user_id, ids=course_ids) if course_ids else []
+    rows = _OPEN_TO.all(course_ids, user_id=user_id)
     return [row.course_id for row in rows]

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from backend.monitoring.meters import set_waiting_streams
@@ -15,6 +17,8 @@ BATCH = 100
 """Orders that are read in one go."""
 PAUSE_SECONDS = 1.0
 """After a read that failed: the database is away."""
+ANY = "*"
+"""In place of a number: nobody knows which order changed."""
 
 
 class State(NamedTuple):
@@ -35,11 +39,6 @@ class Waiter:
         self._seen: int | None = None
         self._state: State | None = None
         self._wake: asyncio.Future[None] | None = None
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it was shown nothing yet."""
-        return self._seen is None
 
     def deliver(self, state: State) -> None:
         """Hand over a state. What the client has seen already is not sent again."""
@@ -86,6 +85,7 @@ class Hub(Generic[W]):
         self._due: dict[str, set[W]] = {}
         self._stirred = asyncio.Event()
         self._per_owner: Counter[int] = Counter()
+        self._arrivals: list[set[str]] = []
         self._clients = 0
         self.is_stopping = False
 
@@ -98,13 +98,29 @@ class Hub(Generic[W]):
     def everyone(self) -> list[W]:
         return [waiter for waiters in self._waiters.values() for waiter in waiters]
 
-    def add(self, waiter: W) -> None:
-        """From now on it hears of changes; the present state is read for it first."""
+    @property
+    def arriving(self) -> int:
+        return len(self._arrivals)
+
+    @contextmanager
+    def arrival(self) -> Iterator[Callable[[W], None]]:
+        """While somebody reads an order in order to wait for it. What is given adds who has read.
+
+        An order that changes meanwhile is read again: nobody can tell which of the two was first.
+        """
+        changed: set[str] = set()
+        self._arrivals.append(changed)
+        try:
+            yield partial(self._add, changed)
+        finally:
+            self._arrivals = [other for other in self._arrivals if other is not changed]
+
+    def _add(self, changed: Collection[str], waiter: W) -> None:
         self._waiters.setdefault(waiter.number, set()).add(waiter)
         self._per_owner[waiter.owner] += 1
         self._count(1)
-        self._due.setdefault(waiter.number, set()).add(waiter)
-        self._stirred.set()
+        if waiter.number in changed or ANY in changed:
+            self.changed([waiter.number])
         if self.is_stopping:
             waiter.close()
 
@@ -122,7 +138,9 @@ class Hub(Generic[W]):
         self._clients += change
         set_waiting_streams(self._clients)
 
-    def changed(self, numbers: Iterable[str]) -> None:
+    def changed(self, numbers: Collection[str]) -> None:
+        for arrival in self._arrivals:
+            arrival.update(numbers)
         for number in numbers:
             if waiters := self._waiters.get(number):
                 self._due.setdefault(number, set()).update(waiters)
@@ -131,7 +149,7 @@ class Hub(Generic[W]):
 
     def read_again(self) -> None:
         """Something may have been missed."""
-        self.changed(list(self._waiters))
+        self.changed([*self._waiters, ANY])
 
     def stop(self) -> None:
         self.is_stopping = True

@@ -8,6 +8,7 @@ a statement, would make all commits wait for one lock, and fails the commit when
 import logging
 import os
 import queue
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from threading import Thread
@@ -25,6 +26,8 @@ BATCH = 100
 MOST_QUEUED = 10_000
 PATIENCE_SECONDS = 0.2
 """For each step of talking to Redis."""
+REST_SECONDS = 0.01
+"""Between two messages. A change by itself is told at once; of many, those that came meanwhile are told together."""
 
 Send = Callable[[str], None]
 
@@ -70,6 +73,7 @@ class Publisher:
                 self._complain(error)
             for _ in numbers:
                 self._queue.task_done()
+            time.sleep(REST_SECONDS)
 
     def settle(self, seconds: float) -> bool:
         """Whether all that was put has been sent or dropped, within so many seconds."""

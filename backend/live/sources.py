@@ -91,11 +91,30 @@ async def postgres_source() -> AsyncIterator[Numbers]:
 
 async def postgres_messages(line: "psycopg.AsyncConnection[Any]") -> Numbers:
     while True:
-        async with aclosing(line.notifies(timeout=QUIET_SECONDS)) as notices:
+        # Psycopg itself would look ten times a second, which costs more than a hundred waiting clients do.
+        is_there = await becomes_readable(line.fileno(), QUIET_SECONDS)
+        if not is_there:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await line.execute("SELECT 1")
+        # Without a wait only what came beside that answer.
+        wait = ANSWER_SECONDS if is_there else 0
+        async with aclosing(line.notifies(timeout=wait, stop_after=1)) as notices:
             async for notice in notices:
                 yield notice.payload.split()
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await line.execute("SELECT 1")
+
+
+async def becomes_readable(descriptor: int, seconds: float) -> bool:
+    """Whether something is to be read there within so many seconds."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        async with asyncio.timeout(seconds):
+            await readable.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(descriptor)
+    return True
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
 from django.conf import settings
 from django.db.models import Exists, Model, OuterRef, QuerySet
@@ -25,7 +24,7 @@ from backend.errors import (
 )
 from backend.money import MAX_FEN
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine, OrderStatus, PayType
-from backend.prepared import Argument, Prepared
+from backend.prepared import Argument, Prepared, PreparedIn
 from backend.stored import insert_all
 
 MAX_COURSES = 50
@@ -39,25 +38,19 @@ _USED_KEY = Prepared(
 )
 
 
-@cache
-def _on_sale(many: int) -> Prepared[Course]:
-    """The courses that can be bought, each with whether the buyer has it: ``owned``."""
-
-    def build() -> QuerySet[Course]:
-        courses = Course.objects.on_sale().filter(pk__in=Argument("ids", many=many)).order_by("pk")
-        mine = Enrollment.objects.open().filter(user_id=Argument("user_id"), course_id=OuterRef("pk"))
-        return courses.annotate(owned=Exists(mine))
-
-    return Prepared(build)
+def _on_sale(ids: Argument) -> QuerySet[Course]:
+    mine = Enrollment.objects.open().filter(user_id=Argument("user_id"), course_id=OuterRef("pk"))
+    return Course.objects.on_sale().filter(pk__in=ids).order_by("pk").annotate(owned=Exists(mine))
 
 
-@cache
-def _unpaid_with(many: int) -> Prepared[Order]:
-    def build() -> QuerySet[Order]:
-        unpaid = Order.objects.filter(user_id=Argument("user_id"), status=OrderStatus.UNPAID)
-        return unpaid.filter(lines__course_id__in=Argument("ids", many=many)).distinct().order_by("-id")
+def _unpaid_with(ids: Argument) -> QuerySet[Order]:
+    unpaid = Order.objects.filter(user_id=Argument("user_id"), status=OrderStatus.UNPAID)
+    return unpaid.filter(lines__course_id__in=ids).distinct().order_by("-id")
 
-    return Prepared(build)
+
+_ON_SALE = PreparedIn(_on_sale)
+"""The courses that can be bought, each with whether the buyer has it: ``owned``."""
+_UNPAID_WITH = PreparedIn(_unpaid_with)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +138,7 @@ def _answered_before(user_id: int, basket: Basket) -> Order | None:
 
 def _courses_on_sale(user_id: int, basket: Basket) -> list[Course]:
     ids = basket.ids
-    courses = _on_sale(len(ids)).all(ids=ids, user_id=user_id) if ids else []
+    courses = _ON_SALE.all(ids, user_id=user_id)
     found = {str(course.pk) for course in courses}
     if missing := [course_id for course_id in basket.course_ids if course_id not in found]:
         raise CoursesUnavailable(missing)
@@ -155,7 +148,7 @@ def _courses_on_sale(user_id: int, basket: Basket) -> list[Course]:
 def _standing_order(user_id: int, basket: Basket) -> Order | None:
     """The buyer's unpaid order for the same courses and total; any other overlap raises OpenOrderExists."""
     ids = basket.ids
-    overlapping = _unpaid_with(len(ids)).all(user_id=user_id, ids=ids)
+    overlapping = _UNPAID_WITH.all(ids, user_id=user_id)
     for order in overlapping:
         if order.basket_hash == basket.courses_hash and order.total_fen == basket.total_fen:
             return order

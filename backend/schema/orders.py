@@ -94,8 +94,9 @@ def order_total(root: strawberry.Parent[models.Order]) -> Money:
 def order_lines(root: strawberry.Parent[models.Order]) -> list["OrderLine"]:
     lines: list[OrderLine] = related(root, "lines", LINES)
     if lines and "_peers" not in lines[0].course.__dict__:
-        # What is asked of one course of the page is asked of all.
-        as_peers([line.course for order in peers_of(root) for line in related(order, "lines", LINES)])
+        # What is asked of one course is asked of all of the buyer's on this page.
+        orders = [order for order in peers_of(root) if order.user_id == root.user_id]
+        as_peers([line.course for order in orders for line in related(order, "lines", LINES)])
     return lines
 
 

@@ -9,9 +9,8 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import Prefetch, prefetch_related_objects
 
-from backend.prepared import Argument, Prepared
+from backend.prepared import PreparedIn
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -33,22 +32,21 @@ def related(row: models.Model, name: str, queryset: models.QuerySet[Any]) -> lis
     """The related rows under ``name``, fetched for the whole page at once. One name has always the same queryset."""
     attribute = f"loaded_{name}"
     if attribute not in row.__dict__:
-        peers = peers_of(row)
-        if len(peers) > 1:
-            prefetch_related_objects(peers, Prefetch(name, queryset, to_attr=attribute))
-        else:
-            remember(row, name, of_one(row, name, queryset))
+        fetch(peers_of(row), name, queryset)
     rows: list[Any] = row.__dict__[attribute]
     return rows
 
 
-def of_one(row: models.Model, name: str, queryset: models.QuerySet[Any]) -> list[Any]:
-    """The related rows of a row that came alone: what a client polls for."""
-    key = link(type(row), name)
-    rows = rows_of_one(key, queryset).all(owner=row.pk)
-    for found in rows:
-        key.set_cached_value(found, row)
-    return rows
+def fetch(owners: Sequence[models.Model], name: str, queryset: models.QuerySet[Any]) -> None:
+    """Hand to each of these rows of one model what is related to it under ``name``. One query."""
+    key = link(type(owners[0]), name)
+    found: dict[Any, list[Any]] = {owner.pk: [] for owner in owners}
+    for row in rows_of(key, queryset).all(list(found)):
+        found[getattr(row, key.attname)].append(row)
+    for owner in owners:
+        for row in found[owner.pk]:
+            key.set_cached_value(row, owner)
+        remember(owner, name, found[owner.pk])
 
 
 @cache
@@ -57,11 +55,11 @@ def link(model: type[models.Model], name: str) -> Any:
     return model._meta.get_field(name).field  # type: ignore[union-attr]
 
 
-_PREPARED: dict[Any, Prepared[Any]] = {}
+_PREPARED: dict[Any, PreparedIn[Any]] = {}
 
 
-def rows_of_one(key: Any, queryset: models.QuerySet[Any]) -> Prepared[Any]:
-    return _PREPARED.setdefault(key, Prepared(lambda: queryset.filter(**{key.name: Argument("owner")})))
+def rows_of(key: Any, queryset: models.QuerySet[Any]) -> PreparedIn[Any]:
+    return _PREPARED.setdefault(key, PreparedIn(lambda owners: queryset.filter(**{f"{key.attname}__in": owners})))
 
 
 def remember(row: models.Model, name: str, rows: list[Any]) -> None:

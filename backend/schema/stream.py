@@ -44,7 +44,6 @@ class OrderStream:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
         self.hub: Hub[Client] = Hub(lambda batch: on_database(watching.show, batch), self._threads)
-        self._admitting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -142,24 +141,21 @@ class OrderStream:
             gone.cancel()
 
     async def _admit(self, question: Question) -> Client | bytes:
-        """A client that waits now, or the answer to one that may not."""
-        if len(self.hub) + self._admitting >= settings.STREAMS_PER_PROCESS:
+        """A client that waits now, or the answer to one that may not, or need not."""
+        if len(self.hub) + self.hub.arriving >= settings.STREAMS_PER_PROCESS:
             return watching.TOO_MANY
-        self._admitting += 1
-        try:
+        with self.hub.arrival() as add:
             outcome = await self.in_thread(watching.admit, question)
-        finally:
-            self._admitting -= 1
-        if isinstance(outcome, Client):
-            if self.hub.of_owner(outcome.owner) >= settings.STREAMS_PER_USER:
-                return watching.TOO_MANY_OF_YOURS
-            self.hub.add(outcome)
+            if isinstance(outcome, Client):
+                if self.hub.of_owner(outcome.owner) >= settings.STREAMS_PER_USER:
+                    return watching.TOO_MANY_OF_YOURS
+                add(outcome)
         return outcome
 
 
 async def send_states(client: Client, wire: Wire, send: Send) -> None:
     """States as they come, a heartbeat where none does, until the last state, the token's end or the client's."""
-    await say(send, wire.opening, more=True)
+    opening = wire.opening
     while True:
         left = client.expires_at - time.time()
         state = await client.next(min(settings.STREAM_HEARTBEAT_SECONDS, max(left, 0)))
@@ -168,9 +164,10 @@ async def send_states(client: Client, wire: Wire, send: Send) -> None:
         if state is None and client.expires_at <= time.time():
             state = State(watching.SIGNED_OUT, is_last=True)
         if state is not None and state.is_last:
-            await say(send, wire.result(state.body) + wire.complete, more=False)
+            await say(send, opening + wire.result(state.body) + wire.complete, more=False)
             return
-        await say(send, wire.heartbeat if state is None else wire.result(state.body), more=True)
+        await say(send, opening + (wire.heartbeat if state is None else wire.result(state.body)), more=True)
+        opening = b""
     await say(send, b"", more=False)  # cut, and not complete
 
 

@@ -1,8 +1,8 @@
 """What a client may wait for.
 
-The field is a plain one: `backend.schema.stream` runs the client's whole document once to learn who asks and for which
-order, and then once for every state that is to be shown. (Strawberry's own subscriptions keep three nested generators
-for each client and resolve in the event loop, where the database must not be touched.)
+The field is a plain one: `backend.schema.stream` runs the client's whole document once to let it in, with what it is
+shown first, and then once for every change. (Strawberry's own subscriptions keep three nested generators for each
+client and resolve in the event loop, where the database must not be touched.)
 """
 
 from typing import Annotated
@@ -12,21 +12,30 @@ from django.http import HttpRequest
 
 from backend.accounts.models import User
 from backend.orders import models
+from backend.payments.watch import ask_soon
 from backend.schema.access import Context, Info, Refused, bad_request, buyer
-from backend.schema.order_queries import visible_to
+from backend.schema.order_queries import found, visible_to
 from backend.schema.orders import Order
 
 
 class Asking(Context):
-    """The first run: ``number`` is the order that was asked for, once somebody signed in has asked for one."""
+    """The first run: it finds the order, for whoever the token says."""
 
-    number: str | None = None
+    order: models.Order | None = None
 
     def __init__(self, authorization: str | None) -> None:
         request = HttpRequest()
         if authorization:
             request.META["HTTP_AUTHORIZATION"] = authorization
         super().__init__(request)
+
+    def find(self, number: str, user: User) -> None:
+        """Look for the order; like a poll, this has Alipay asked soon, for a notify that was lost."""
+        order, payment = found(number, by_out_trade_no=False) if is_number(number) else (None, None)
+        if order is not None and payment is not None and visible_to(user, order):
+            self.order = order
+            if not order.is_terminal:
+                ask_soon(payment)
 
 
 class Showing(Context):
@@ -35,6 +44,11 @@ class Showing(Context):
     def __init__(self, session: tuple[User, str], order: models.Order | None) -> None:
         self.__dict__["session"] = session
         self.order = order
+
+
+def is_number(text: str) -> bool:
+    """Whether it could be an order's: up to 22 digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= 22
 
 
 def not_found() -> Refused:
@@ -52,13 +66,10 @@ class Subscription:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Order.id.")]
     ) -> Order:
         user, context = buyer(info), info.context
-        if isinstance(context, Showing):
-            if context.order is None or not visible_to(user, context.order):
-                raise not_found()
-            return context.order  # type: ignore[return-value]
-        if not isinstance(context, Asking):
+        if not isinstance(context, Asking | Showing):
             raise bad_request("Subscribe at POST /graphql/stream.")
-        if not (id.isascii() and id.isdecimal() and len(id) <= 22):
+        if isinstance(context, Asking):
+            context.find(str(id), user)
+        if context.order is None or not visible_to(user, context.order):
             raise not_found()
-        context.number = str(id)
-        raise bad_request("This run only asks.")
+        return context.order  # type: ignore[return-value]

@@ -16,10 +16,9 @@ from backend.accounts.tokens import claims_of
 from backend.live.hub import State, Waiter
 from backend.logs import request_id
 from backend.orders.models import Order, OrderEvent, OrderStatus
-from backend.payments.watch import ask_soon
 from backend.schema.access import Refused, bad_request
 from backend.schema.assembly import schema
-from backend.schema.order_queries import FEW, newest_attempts
+from backend.schema.order_queries import newest_attempts
 from backend.schema.peers import as_peers
 from backend.schema.requests import parse_post
 from backend.schema.subscriptions import Asking, Showing
@@ -82,7 +81,7 @@ def run(asked: GraphQLRequestData, context: Asking | Showing) -> ExecutionResult
 
 
 def admit(question: Question) -> Client | bytes:
-    """A client, or the answer that refuses it; nothing of the order is read. Raises HTTPException for a bad body."""
+    """A client who waits, its first state delivered; or the answer that is all. Raises HTTPException for a bad body."""
     request_id.set(question.request_id)
     asking = Asking(question.authorization)
     try:
@@ -90,27 +89,30 @@ def admit(question: Question) -> Client | bytes:
         result = run(asked, asking)
     except Refused as refused:
         return orjson.dumps({"errors": [presentable(refused)]})
-    if asking.number is None or asking.session is None:
-        return orjson.dumps(presentable_result(result)) if result.errors else NOTHING_ASKED
+    if result.data is not None and asking.order is None:
+        return NOTHING_ASKED
+    state = state_of(result, asking.order)
+    if asking.order is None or asking.session is None or state.is_last:
+        return state.body
     expires_at = claims_of(str(question.authorization))["exp"]
-    return Client(asking.number, asked, asking.session, expires_at=expires_at, request_id=question.request_id)
+    client = Client(asking.order.number, asked, asking.session, expires_at=expires_at, request_id=question.request_id)
+    client.deliver(state)
+    return client
 
 
 def show(batch: Mapping[str, Collection[Client]]) -> list[tuple[Client, State]]:
-    """The orders as they are now, each as its clients asked to see it; many of them are read together."""
-    attempts = newest_attempts(list(batch))
-    orders = {payment.order.number: payment.order for payment in attempts}
-    if len(orders) > FEW:
-        as_peers(list(orders.values()))
-    for payment in attempts:
-        if not payment.order.is_terminal and any(client.is_new for client in batch[payment.order.number]):
-            ask_soon(payment)  # as a poll would, for a notify that was lost
+    """The orders as they are now, each as its clients asked to see it; all of them are read together."""
+    orders = {payment.order.number: payment.order for payment in newest_attempts(list(batch))}
+    as_peers(list(orders.values()))
     return [(client, shown(client, orders.get(number))) for number, clients in batch.items() for client in clients]
 
 
 def shown(client: Client, order: Order | None) -> State:
     request_id.set(client.request_id)
-    result = run(client.asked, Showing(client.session, order))
+    return state_of(run(client.asked, Showing(client.session, order)), order)
+
+
+def state_of(result: ExecutionResult, order: Order | None) -> State:
     is_last = order is None or order.is_terminal or result.data is None
     return State(orjson.dumps(presentable_result(result)), is_last)
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from backend import live
 from backend.accounts.tokens import end_token, issue_token, user_of
 from backend.live import publishing, sources
+from backend.live.hub import Hub, Waiter
 from backend.live.publishing import Publisher, postgres_dsn
 from backend.orders.lifecycle import mark_timed_out, record
 from backend.schema import stream as stream_module
@@ -24,6 +25,7 @@ from tests.stream.listener import PATIENCE, SSE, until
 from tests.stream.test_wire import cancel, refusals
 
 STATUS = "subscription ($id: ID!) { orderUpdated(id: $id) { status } }"
+OWNED = "subscription ($id: ID!) { orderUpdated(id: $id) { status lines { course { owned } } } }"
 HISTORY = "subscription ($id: ID!) { orderUpdated(id: $id) { status outTradeNo timeline { name } } }"
 
 
@@ -68,6 +70,48 @@ def test_all_who_wait_for_one_order_cost_one_read(transport, listener, buyer, st
     cancel(buyer, order)
     assert [stream.status_now() for stream in streams] == ["CANCELLED"] * 3
     assert batches == [{order.number: 3}]
+
+
+def test_each_sees_what_they_own_themselves(listener, buyer, staff, order, payment, alipay):
+    streams = [listener.watch(order, shopper, OWNED) for shopper in (buyer, staff)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 2
+    post_notify(alipay.paid_notify(payment))
+    last = [stream.state()["data"]["orderUpdated"] for stream in streams]
+    assert [state["status"] for state in last] == ["PAID"] * 2
+    owned = [{line["course"]["owned"] for line in state["lines"]} for state in last]
+    assert owned == [{True}, {False}]
+
+
+def test_a_change_while_a_client_is_let_in_is_not_missed(transport, listener, buyer, order, monkeypatch):
+    """It has read the order, and does not wait for it yet."""
+    hub, admit, heard = listener.app.hub, watching.admit, threading.Event()
+    changed = hub.changed
+    monkeypatch.setattr(hub, "changed", lambda numbers: (changed(numbers), heard.set()))
+
+    def changed_behind(question):
+        outcome = admit(question)
+        cancel(buyer, order)
+        assert heard.wait(PATIENCE)
+        return outcome
+
+    monkeypatch.setattr(watching, "admit", changed_behind)
+    stream = listener.watch(order, buyer)
+    while (status := stream.status_now()) == "UNPAID":
+        pass
+    assert status == "CANCELLED"
+
+
+def test_who_is_let_in_while_nothing_is_heard_reads_again():
+    hub = Hub(lambda batch: [], None)
+    calm, missed = Waiter(number="1", owner=1), Waiter(number="2", owner=1)
+    with hub.arrival() as add:
+        add(calm)
+    assert hub._due == {}
+    with hub.arrival() as add:
+        hub.read_again()
+        hub._due.clear()
+        add(missed)
+    assert hub._due == {"2": {missed}}
 
 
 def test_a_change_that_the_document_does_not_show_is_not_sent(transport, listener, buyer, order, payment, monkeypatch):

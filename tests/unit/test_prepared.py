@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef
 
 from backend.accounts.models import AccessToken, User
 from backend.courses.models import Course, Enrollment
-from backend.prepared import Argument, Prepared
+from backend.prepared import Argument, Prepared, PreparedIn
 from tests.api.helpers import own
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +32,21 @@ def test_rows_are_whole_instances(courses):
 def test_many_values_stand_behind_in(courses):
     some = Prepared(lambda: Course.objects.filter(pk__in=Argument("ids", many=2)).order_by("-pk"))
     assert some.all(ids=[courses[0].pk, courses[2].pk]) == [courses[2], courses[0]]
+
+
+@pytest.mark.parametrize("many", range(5))
+def test_a_list_may_have_any_length(courses, many):
+    some = PreparedIn(lambda ids: Course.objects.filter(pk__in=ids, price_fen__gte=Argument("fen")).order_by("pk"))
+    assert some.all([course.pk for course in courses[:many]], fen=0) == courses[:many]
+    assert some.all([course.pk for course in courses], fen=2) == [course for course in courses if course.price_fen > 1]
+
+
+def test_lists_of_some_lengths_are_one_statement(courses, django_assert_num_queries):
+    some = PreparedIn(lambda ids: Course.objects.filter(pk__in=ids))
+    for many in (3, 4, 2, 1, 3):
+        with django_assert_num_queries(1):
+            assert len(some.all([course.pk for course in courses[:many]])) == many
+    assert set(some._by_size) == {1, 2, 4}
 
 
 def test_related_rows_come_along(user, django_assert_num_queries):
