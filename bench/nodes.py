@@ -17,7 +17,7 @@ from typing import Any
 from bench import peers, postgres, results
 from bench.load import CONCURRENCY, WrongAnswer
 from bench.operations import SERVER
-from bench.run import Side, asking, compare
+from bench.run import Figures, Side, asking, compare_all
 from bench.servers import Server, served
 from bench.setup import Ground, ground, seed
 from bench.tables import Table, ms
@@ -93,13 +93,8 @@ def before(here: Ground, nodes: Sequence[Server]) -> Iterator[Server]:
 
 
 def measure(compared: Sequence[Side], proxies: Server) -> Figures:
-    """The orders are paid last, because a paid order is polled no more."""
-    figures: Figures = {}
-    for name in peers.NAMES:
-        print(f"{peers.TITLES[name]}…", file=sys.stderr, flush=True)
-        measured = {side: found.figures() for side, found in compare(name, compared, proxies).items()}
-        figures[name] = {side: renamed(found) for side, found in measured.items()}
-    return figures
+    figures = compare_all(compared, proxies)
+    return {name: {side: renamed(found) for side, found in by_side.items()} for name, by_side in figures.items()}
 
 
 def renamed(found: Mapping[str, float]) -> dict[str, float]:

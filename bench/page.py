@@ -1,6 +1,6 @@
 """`python -m bench.page`: everything that docs/performance.md shows, measured now, and the page made of it.
 
-Fifteen to twenty minutes on a quiet machine of two cores. What it measures stays in var/bench until it is measured
+Twenty minutes on a quiet machine of two cores. What it measures stays in var/bench until it is measured
 again.
 """
 
@@ -23,7 +23,7 @@ WHOLE: dict[str, tuple[str, ...]] = {
 }
 QUICK: dict[str, tuple[str, ...]] = {
     "run": ("--requests", "200"),
-    "purchase": ("--clients", "150", "--hold", "20"),
+    "purchase": ("--rounds", "1", "--clients", "150", "--hold", "20"),
     "growth": ("--sizes", "10000", "100000", "--requests", "150", "--due", "5000", "--seconds", "15"),
     "nodes": ("--requests", "200"),
     "jobs": ("--orders", "500"),

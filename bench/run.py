@@ -168,24 +168,27 @@ def from_tutorial(here: Ground) -> dict[str, Operation]:
 
 
 def compare_all(compared: Sequence[Side], database: Server, names: Sequence[str] = peers.NAMES) -> Figures:
-    """The orders are paid last, because a paid order is polled no more."""
-    figures: Figures = {}
-    for name in names:
-        print(f"{peers.TITLES[name]}…", file=sys.stderr, flush=True)
-        asked = [side for side in compared if name in side.operations]
-        figures[name] = {side: measured.figures() for side, measured in compare(name, asked, database).items()}
-    return figures
+    print(f"{', '.join(peers.TITLES[name] for name in names)}…", file=sys.stderr, flush=True)
+    measured = compare(names, compared, database)
+    return {name: {side: found.figures() for side, found in by_side.items()} for name, by_side in measured.items()}
 
 
-def compare(name: str, compared: Sequence[Side], database: Server) -> dict[str, Measured]:
-    """All by turns, after all are warm; every second round the other way about, so that none is always the first."""
-    measured = {side.name: Measured() for side in compared}
-    for side in compared:
-        side.warm(name)
+def compare(names: Sequence[str], compared: Sequence[Side], database: Server) -> dict[str, dict[str, Measured]]:
+    """Of every ROUND buyers all that they do, each by turns at all servers, after all are warm; by operation and side.
+
+    What the machine does besides, for seconds or for minutes, then hits all operations and servers alike. Every second
+    round goes the other way about, so that none is always the first. An order is paid last: then it is polled no more.
+    """
+    asked = {name: [side for side in compared if name in side.operations] for name in names}
+    measured = {name: {side.name: Measured() for side in sides} for name, sides in asked.items()}
+    for name, sides in asked.items():
+        for side in sides:
+            side.warm(name)
     for number, start in enumerate(range(0, len(compared[0].buyers), ROUND)):
-        for side in compared[:: -1 if number % 2 else 1]:
-            calls = [side.operations[name](buyer) for buyer in side.buyers[start : start + ROUND]]
-            side.measure(calls, database, measured[side.name])
+        for name, sides in asked.items():
+            for side in sides[:: -1 if number % 2 else 1]:
+                calls = [side.operations[name](buyer) for buyer in side.buyers[start : start + ROUND]]
+                side.measure(calls, database, measured[name][side.name])
     return measured
 
 

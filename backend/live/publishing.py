@@ -26,7 +26,7 @@ BATCH = 100
 MOST_QUEUED = 10_000
 PATIENCE_SECONDS = 0.2
 """For each step of talking to Redis."""
-REST_SECONDS = 0.01
+REST_SECONDS = 0.025
 """Between two messages. A change by itself is told at once; of many, those that came meanwhile are told together."""
 
 Send = Callable[[str], None]
