@@ -24,8 +24,6 @@ from bench.tables import Table, ms
 from torture import nginx
 from torture.nginx import Node
 
-Figures = dict[str, dict[str, dict[str, float]]]
-"""By operation, by side."""
 SIDES = {"straight": "one node, no nginx", "one": "nginx, one node", "two": "nginx, two nodes"}
 
 

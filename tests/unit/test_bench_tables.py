@@ -8,6 +8,7 @@ import pytest
 
 from bench import growth_tables, page_text, peers, purchase_tables, results, run_tables
 from bench.operations import CREATE, by_hash, by_text
+from bench.purchase import median_of
 from bench.storefront import DOCUMENTS, document
 from bench.tables import Table
 
@@ -146,3 +147,8 @@ def test_the_same_figures_make_the_same_picture(draw, figures, tmp_path):
     one = (tmp_path / "one.svg").read_bytes()
     assert one == (tmp_path / "two.svg").read_bytes()
     assert b"<dc:date>" not in one
+
+
+def test_of_several_rounds_each_figure_is_the_median():
+    rounds = [{"asked": {"create": {"ours": cost}}, "open": 10 - cost} for cost in (1.0, 9.0, 2.0)]
+    assert median_of(rounds) == {"asked": {"create": {"ours": 2.0}}, "open": 8.0}

@@ -1,6 +1,7 @@
 """A prepared statement that goes past psycopg's cursor does all that the cursor would."""
 
 from datetime import UTC, datetime
+from threading import Thread
 
 import psycopg
 import pytest
@@ -118,6 +119,32 @@ def test_a_session_that_was_ended_is_an_operational_error():
             execute("SELECT %s::bigint", [1])
     connection.close()
     assert execute("SELECT %s::bigint", [1]).fetchone() == (1,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_that_waits_lets_the_others_work():
+    """If it held Python's lock, nobody could give it what it waits for."""
+    lock, unlock = "SELECT pg_advisory_lock(%s::bigint)", "SELECT pg_advisory_unlock(%s::bigint)"
+    outcomes = []
+
+    def wait():
+        try:
+            prepared(lock, 2)
+            outcomes.append(run(lock, 1).rowcount)
+        except OperationalError as error:
+            outcomes.append(error)
+        finally:
+            connection.close()
+
+    prepared(lock, 1)
+    waiting = Thread(target=wait)
+    waiting.start()
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+    while execute(waits, []).fetchone() == (0,) and waiting.is_alive():
+        pass
+    prepared(unlock, 1)
+    waiting.join(30)
+    assert outcomes == [1]
 
 
 def test_a_server_that_vanished_is_given_up():
