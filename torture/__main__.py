@@ -48,7 +48,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--afresh", action="store_true", help="from the first case, also where evidence is there")
     parser.add_argument("--first", type=int, help="NAME: the first case")
     parser.add_argument("--last", type=int, help="NAME: the first case that is left out")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # options may stand between the names
 
 
 def known(name: str) -> str:
