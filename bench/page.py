@@ -1,7 +1,6 @@
 """`python -m bench.page`: everything that docs/performance.md shows, measured now, and the page made of it.
 
-Twenty minutes on a quiet machine of two cores. What it measures stays in var/bench until it is measured
-again.
+Twenty minutes on a quiet machine of two cores. What it measures stays in var/bench until it is measured again.
 """
 
 import argparse

@@ -3,8 +3,8 @@
 The cursor makes itself, a copy of the adapters, a query object and a generator that waits with several looks at the
 socket: of a statement that the server answers at once, that is most of what it costs. libpq's own call (PQexecPrepared,
 PostgreSQL manual, 34.3) sends and waits in C, without Python's lock. Values are dumped and loaded by psycopg, and which
-statements are prepared psycopg's own book says, which a ROLLBACK empties: what is not in it goes to the cursor, and
-comes here the next time.
+statements are prepared psycopg's PrepareManager says, which a ROLLBACK empties: what it does not know goes to the
+cursor, and comes here the next time.
 
 A thread that waits here hears no signal until the server has answered: at most as long as ``statement_timeout``, and
 where there is no server any more, until the kernel gives the connection up.
@@ -42,7 +42,7 @@ class Answer:
 
 
 class Statement(NamedTuple):
-    """A statement as psycopg's book of prepared ones lists it: the text with ``$1`` for ``%s``, its values' types."""
+    """What psycopg's PrepareManager knows a statement by: the text with ``$1`` for ``%s``, and its values' types."""
 
     query: bytes
     types: tuple[int, ...]
@@ -59,7 +59,7 @@ def run_prepared(connection: Connection[Any], sql: str, values: Sequence[Any], *
     connection._prepared.maybe_add_to_cache(statement, prepared, name)  # noqa: SLF001 - others are forgotten first
     begin(connection)
     server, formats = connection.pgconn, known.transformer.formats
-    result = good(server, server.exec_prepared(name, parameters, formats, known.answers_in))
+    result = checked(server, server.exec_prepared(name, parameters, formats, known.answers_in))
     return Answer(known.rows(result), result.command_tuples or 0)
 
 
@@ -83,7 +83,7 @@ class Adaptation:
 
 
 def adaptation_of(connection: Connection[Any], sql: str, *, binary: bool) -> Adaptation:
-    """The connection's own; what it has room for goes with it."""
+    """The connection's own, made once; it ends with the connection."""
     known: dict[tuple[str, bool], Adaptation] = connection.__dict__.setdefault("_adaptations", {})
     try:
         return known[sql, binary]
@@ -103,10 +103,10 @@ def begin(connection: Connection[Any]) -> None:
     """Open the transaction, where psycopg would before its first statement."""
     server = connection.pgconn
     if not connection.autocommit and server.transaction_status == TransactionStatus.IDLE:
-        good(server, server.exec_(connection._get_tx_start_command()))  # noqa: SLF001
+        checked(server, server.exec_(connection._get_tx_start_command()))  # noqa: SLF001
 
 
-def good(server: PGconn, result: PGresult) -> PGresult:
+def checked(server: PGconn, result: PGresult) -> PGresult:
     """The answer, if it is none of an error. Raises psycopg's errors; OperationalError where the connection is lost."""
     if result.status in GOOD:
         return result

@@ -43,6 +43,18 @@ def found(asked: str, *, by_out_trade_no: bool) -> tuple[models.Order | None, Pa
     return (payment.order, payment) if payment else (None, None)
 
 
+def waited_for(user: User, asked: str, *, by_out_trade_no: bool) -> models.Order | None:
+    """The order, where this user may see it: they wait for it, so Alipay is asked soon, for a notify that was lost."""
+    if not asked or "\x00" in asked or len(asked) > 64:
+        return None
+    order, payment = found(asked, by_out_trade_no=by_out_trade_no)
+    if order is None or payment is None or not visible_to(user, order):
+        return None
+    if not order.is_terminal:
+        ask_soon(payment)
+    return order
+
+
 def newest_attempts(numbers: Sequence[str]) -> list[Payment]:
     """The newest attempt of each of these orders that there are, with its order. One query."""
     return list({payment.order_id: payment for payment in BY_NUMBERS.all(numbers)}.values())
@@ -62,15 +74,9 @@ class OrdersQuery:
         user = buyer(info)
         if (id is None) == (out_trade_no is None):
             raise bad_request("Give either id or outTradeNo.")
-        asked = id if out_trade_no is None else out_trade_no
-        if not asked or "\x00" in asked or len(asked) > 64:
-            return None
-        order, payment = found(asked, by_out_trade_no=out_trade_no is not None)
-        if order is None or payment is None or not visible_to(user, order):
-            return None
-        if not order.is_terminal:
-            ask_soon(payment)
-        return order  # type: ignore[return-value]
+        if out_trade_no is not None:
+            return waited_for(user, out_trade_no, by_out_trade_no=True)  # type: ignore[return-value]
+        return waited_for(user, str(id), by_out_trade_no=False)  # type: ignore[return-value]
 
     @strawberry.field(description="One's own orders, newest first.")
     def orders(

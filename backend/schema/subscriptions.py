@@ -12,14 +12,13 @@ from django.http import HttpRequest
 
 from backend.accounts.models import User
 from backend.orders import models
-from backend.payments.watch import ask_soon
 from backend.schema.access import Context, Info, Refused, bad_request, buyer
-from backend.schema.order_queries import found, visible_to
+from backend.schema.order_queries import visible_to, waited_for
 from backend.schema.orders import Order
 
 
 class Asking(Context):
-    """The first run: it finds the order, for whoever the token says."""
+    """The first run: it finds the order, for whoever the token says, as a poll does."""
 
     order: models.Order | None = None
 
@@ -29,14 +28,6 @@ class Asking(Context):
             request.META["HTTP_AUTHORIZATION"] = authorization
         super().__init__(request)
 
-    def find(self, number: str, user: User) -> None:
-        """Look for the order; like a poll, this has Alipay asked soon, for a notify that was lost."""
-        order, payment = found(number, by_out_trade_no=False) if is_number(number) else (None, None)
-        if order is not None and payment is not None and visible_to(user, order):
-            self.order = order
-            if not order.is_terminal:
-                ask_soon(payment)
-
 
 class Showing(Context):
     """Every other run: the order as it is now, or None where there is none."""
@@ -44,11 +35,6 @@ class Showing(Context):
     def __init__(self, session: tuple[User, str], order: models.Order | None) -> None:
         self.__dict__["session"] = session
         self.order = order
-
-
-def is_number(text: str) -> bool:
-    """Whether it could be an order's: up to 22 digits."""
-    return text.isascii() and text.isdecimal() and len(text) <= 22
 
 
 def not_found() -> Refused:
@@ -69,7 +55,7 @@ class Subscription:
         if not isinstance(context, Asking | Showing):
             raise bad_request("Subscribe at POST /graphql/stream.")
         if isinstance(context, Asking):
-            context.find(str(id), user)
+            context.order = waited_for(user, str(id), by_out_trade_no=False)
         if context.order is None or not visible_to(user, context.order):
             raise not_found()
         return context.order  # type: ignore[return-value]

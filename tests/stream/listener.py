@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import queue
 import threading
 import time
 from contextlib import contextmanager
 
+from backend.live import publishing
 from backend.schema.stream import OrderStream
 
 PATIENCE = 15
@@ -157,3 +159,7 @@ def listening():
         yield listener
     finally:
         listener.stop()
+
+
+def publisher_idle():
+    assert publishing.publisher(os.getpid()).settle(PATIENCE)

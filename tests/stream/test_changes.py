@@ -1,7 +1,6 @@
 """What a waiting client is told, over every transport; and what happens when one fails."""
 
 import asyncio
-import os
 import threading
 import time
 from itertools import pairwise
@@ -11,11 +10,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from backend import live
 from backend.accounts.tokens import end_token, issue_token, user_of
-from backend.live import publishing, sources
+from backend.live import publishing
 from backend.live.hub import Hub, Waiter
-from backend.live.publishing import Publisher, postgres_dsn
 from backend.orders.lifecycle import mark_timed_out, record
 from backend.schema import stream as stream_module
 from backend.schema import watching
@@ -209,6 +206,27 @@ def test_too_many_streams_of_one_process(listener, buyer, staff, order, settings
     assert listener.waiting() == 1
 
 
+def test_those_who_are_being_let_in_count_too(listener, buyer, staff, order, settings, monkeypatch):
+    settings.STREAMS_PER_PROCESS = 1
+    admit, arrived, may = watching.admit, threading.Event(), threading.Event()
+    monkeypatch.setattr(watching, "admit", lambda question: (arrived.set(), may.wait(PATIENCE), admit(question))[-1])
+    first = listener.watch(order, buyer)
+    assert arrived.wait(PATIENCE)
+    assert b'"code":"RATE_LIMITED"' in listener.watch(order, staff).everything()
+    may.set()
+    assert first.status_now() == "UNPAID"
+
+
+def test_who_waits_has_alipay_asked_soon_and_a_stranger_has_not(listener, buyer, stranger, order, payment):
+    planned = payment.next_query_at
+    listener.watch(order, stranger).everything()
+    payment.refresh_from_db()
+    assert (payment.asked_at, payment.next_query_at) == (None, planned)
+    assert listener.watch(order, buyer).status_now() == "UNPAID"
+    payment.refresh_from_db()
+    assert payment.asked_at == payment.next_query_at < planned
+
+
 def test_the_end_of_the_token_ends_the_stream(listener, user, order):
     stream = listener.watch(order, Shopper(token=issue_token(user, ttl_seconds=2).text))
     assert stream.status_now() == "UNPAID"
@@ -230,6 +248,23 @@ def is_good(token):
         return user_of(f"Bearer {token}")
     except Exception:
         return None
+
+
+def test_a_stop_cuts_the_streams_without_calling_them_complete(listener, buyer, order):
+    streams = [listener.watch(order, buyer, accept=accept) for accept in (SSE, SSE)]
+    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 2
+    listener.loop.call_soon_threadsafe(listener.app.hub.stop)
+    assert [stream.everything() for stream in streams] == [b"", b""]
+    assert listener.waiting() == 0
+    late = listener.watch(order, buyer)
+    assert late.everything() == b""
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, listener, buyer):
+    monkeypatch.setattr(stream_module, "BODY_SECONDS", 0.05)
+    stream = listener.open(b"{}", token=buyer.token, withheld=True)
+    assert b"did not arrive whole" in stream.everything()
+    assert stream.status == 400
 
 
 # --- The sweep -------------------------------------------------------------------------------------------------------
@@ -280,46 +315,6 @@ def test_who_signs_out_is_told_no_more(sweeping, listener, user, buyer, order, h
     assert stream.chunk() is None
 
 
-# --- Lines that break ------------------------------------------------------------------------------------------------
-
-
-def test_a_change_while_redis_is_away_is_seen_when_it_is_back(redis, heard, listener, buyer, order):
-    stream = listener.watch(order, buyer)
-    assert stream.status_now() == "UNPAID"
-    redis.kill()
-    cancel(buyer, order)
-    publisher_idle()
-    assert stream.chunks.empty()
-    redis.start()
-    assert stream.status_now() == "CANCELLED"
-    assert len(heard) == 2
-
-
-def publisher_idle():
-    assert publishing.publisher(os.getpid()).settle(PATIENCE)
-
-
-@pytest.mark.postgres
-def test_a_change_while_the_listener_is_cut_off_is_seen_on_its_return(heard, monkeypatch, listener, buyer, order):
-    stream = listener.watch(order, buyer)
-    assert stream.status_now() == "UNPAID"
-    back = threading.Event()
-    with psycopg.connect(postgres_dsn(), autocommit=True) as other:
-        monkeypatch.setattr(sources, "postgres_dsn", lambda: (back.wait(PATIENCE), postgres_dsn())[1])
-        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-        assert other.execute(cut).fetchall() == [(True,)]
-    record(order, "payment.closed", at=order.created_at)
-    # The loop of the streams stands still until the change is committed and told to nobody.
-    with transaction.atomic():
-        mark_timed_out(order, now=order.created_at)
-    publisher_idle()
-    back.set()
-    while (status := stream.status_now()) == "UNPAID":
-        pass
-    assert status == "TIMED_OUT"
-    assert len(heard) == 2
-
-
 def test_a_read_that_fails_is_done_again(listener, buyer, order, monkeypatch):
     stream = listener.watch(order, buyer)
     assert stream.status_now() == "UNPAID"
@@ -336,138 +331,3 @@ def test_a_read_that_fails_is_done_again(listener, buyer, order, monkeypatch):
     cancel(buyer, order)
     assert stream.status_now() == "CANCELLED"
     assert failures == []
-
-
-# --- Telling ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_dead_redis_costs_a_notify_nothing(settings, monkeypatch, payment, alipay):
-    """The request only fills a queue: whoever speaks to Redis, it is not its thread; and it is tried once."""
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    tries, done = [], threading.Event()
-    sender = publishing.redis_sender
-
-    def watched(url):
-        send = sender(url)
-
-        def tried(message):
-            tries.append((threading.current_thread(), message))
-            try:
-                send(message)
-            finally:
-                done.set()
-
-        return tried
-
-    connects = []
-    monkeypatch.setattr(publishing, "redis_sender", watched)
-    connect = publishing_connection()
-    monkeypatch.setattr(connect, "_connect", lambda self: connects.append(1) or refuse())
-    assert post_notify(alipay.paid_notify(payment)).content == b"success"
-    assert done.wait(PATIENCE)
-    publisher_idle()
-    assert [message for _, message in tries] == [payment.order.number]
-    assert tries[0][0] is not threading.current_thread()
-    assert connects == [1]
-
-
-def publishing_connection():
-    from redis.connection import Connection
-
-    return Connection
-
-
-def refuse():
-    raise ConnectionRefusedError
-
-
-def test_a_publisher_that_cannot_send_goes_on(caplog):
-    sent = []
-
-    def send(message):
-        sent.append(message)
-        if len(sent) < 3:
-            raise OSError
-
-    publisher = Publisher(send)
-    for number in ("1", "2", "3"):
-        publisher.put(number)
-        assert publisher.settle(PATIENCE)
-    assert sent == ["1", "2", "3"]
-    assert len([line for line in caplog.messages if "cannot be told" in line]) == 1
-
-
-def test_what_waits_is_sent_together_and_once():
-    gate, sent = threading.Event(), []
-
-    def send(message):
-        sent.append(message)
-        gate.wait(PATIENCE)
-
-    publisher = Publisher(send)
-    publisher.put("first")
-    until(lambda: sent)
-    for number in ["a", "b", "a"] + [str(n) for n in range(99)]:
-        publisher.put(number)
-    assert not publisher.settle(0)
-    gate.set()
-    assert publisher.settle(PATIENCE)
-    assert sent[1].split()[:3] == ["a", "b", "0"]
-    assert [len(message.split()) for message in sent] == [1, 99, 2]  # a hundred were taken, one of them twice
-
-
-def test_a_queue_that_is_full_drops_and_does_not_wait(monkeypatch):
-    monkeypatch.setattr(publishing, "MOST_QUEUED", 2)
-    gate = threading.Event()
-    publisher = Publisher(lambda message: gate.wait(PATIENCE))
-    for _ in range(10):
-        publisher.put("1")
-    assert publisher._queue.qsize() <= 2
-    gate.set()
-
-
-def test_only_what_a_client_could_wait_for_is_told(monkeypatch, order, payment):
-    told = []
-    monkeypatch.setattr(live, "announce", told.append)
-    record(order, "payment.closed", at=order.created_at)
-    mark_timed_out(order, now=order.created_at)
-    assert told == [order.number] * 2
-    record(order, "refund.requested", at=order.created_at)
-    assert told == [order.number] * 2
-
-
-def test_telling_needs_no_statement(order, settings):
-    with CaptureQueriesContext(connection) as queries:
-        live.announce(order.number)
-    assert len(queries) == 0
-
-
-def test_a_stop_cuts_the_streams_without_calling_them_complete(listener, buyer, order):
-    streams = [listener.watch(order, buyer, accept=accept) for accept in (SSE, SSE)]
-    assert [stream.status_now() for stream in streams] == ["UNPAID"] * 2
-    listener.loop.call_soon_threadsafe(listener.app.hub.stop)
-    assert [stream.everything() for stream in streams] == [b"", b""]
-    assert listener.waiting() == 0
-    late = listener.watch(order, buyer)
-    assert late.everything() == b""
-
-
-def test_nothing_is_told_before_the_commit(redis, monkeypatch, order):
-    told = []
-    monkeypatch.setattr(publishing.Publisher, "put", lambda self, number: told.append(number))
-    with transaction.atomic():
-        mark_timed_out(order, now=order.created_at)
-        assert told == []
-    assert told == [order.number]
-    told.clear()
-    with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012
-        live.announce(order.number)
-        raise RuntimeError
-    assert told == []
-
-
-def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch, listener, buyer):
-    monkeypatch.setattr(stream_module, "BODY_SECONDS", 0.05)
-    stream = listener.open(b"{}", token=buyer.token, withheld=True)
-    assert b"did not arrive whole" in stream.everything()
-    assert stream.status == 400

@@ -44,8 +44,9 @@ def test_it_is_for_what_psycopg_has_prepared():
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("values", [("课程", 7, NOW, True, NOW.date()), ("", -1, NOW, False, None), (None,) * 5])
 def test_the_rows_are_those_of_the_cursor(values, binary):
+    connection.ensure_connection()
     for _ in range(USES):
-        cursor = connection.connection.cursor(binary=binary) if connection.connection else connection.cursor()
+        cursor = connection.connection.cursor(binary=binary)
         cursor.execute(VALUES, values)
     answer = run(VALUES, *values, binary=binary)
     found = cursor.fetchall()
