@@ -8,6 +8,7 @@ $bin/python -m alipay_simulator --init
 $bin/ruff check .
 $bin/ruff format --check .
 $bin/lint-imports
+$bin/python -m torture.bugs # each planted bug still has its place in the source
 $bin/python manage.py makemigrations --check --dry-run
 $bin/python manage.py export_schema backend.schema --path /tmp/coursepay-schema.$$
 diff -u schema.graphql /tmp/coursepay-schema.$$ || { echo "schema.graphql is not current: run make schema"; exit 1; }

@@ -1,12 +1,12 @@
 """The planted bugs: mistakes that a shop like this one is known to make, and the tests that must notice each.
 
-Each is an edit of our own source. When the source changes so that an edit no longer fits, the trial says so: write the
-edit anew for the new source, in the same spirit.
+Each is an edit of our own source. When the source changes so that an edit no longer fits, `make lint` says so by
+``python -m torture.bugs``, and so does the trial: write the edit anew for the new source, in the same spirit.
 """
 
 from dataclasses import dataclass
 
-from torture.planting import Edit
+from torture.planting import ROOT, Edit, NotPlanted
 
 ALIPAY = "backend/payments/providers/alipay.py"
 ANSWER = "backend/payments/providers/alipay_answer.py"
@@ -81,10 +81,10 @@ BUGS = (
     bug(
         "an order is read once and then shown from memory",
         SCHEMA,
-        "order, payment = found(asked, by_out_trade_no=out_trade_no is not None)",
+        "order, payment = found(asked, by_out_trade_no=by_out_trade_no)",
         "memory = globals().setdefault('_memory', {})\n"
-        "        order, payment = memory.get(asked) or memory.setdefault(\n"
-        "            asked, found(asked, by_out_trade_no=out_trade_no is not None))",
+        "    order, payment = memory.get(asked) or memory.setdefault(\n"
+        "        asked, found(asked, by_out_trade_no=by_out_trade_no))",
         PURCHASE + "a_paid_notify_pays_the_order_and_opens_its_courses",
     ),
     bug(
@@ -235,3 +235,19 @@ BUGS = (
         "tests/unit/test_locks.py::test_a_purchase_begins_with_the_buyers_lock",
     ),
 )
+
+
+def unfit() -> list[str]:
+    """What is wrong with the edits that the source no longer has a place for."""
+    wrong = []
+    for each in BUGS:
+        for edit in each.edits:
+            try:
+                edit.apply((ROOT / edit.file).read_text("utf-8"))
+            except NotPlanted as error:
+                wrong.append(f"{each.name}: {error}")
+    return wrong
+
+
+if __name__ == "__main__":
+    raise SystemExit("\n".join(unfit()) or None)
