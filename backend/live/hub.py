@@ -19,6 +19,8 @@ PAUSE_SECONDS = 1.0
 """After a read that failed: the database is away."""
 ANY = "*"
 """In place of a number: nobody knows which order changed."""
+MOST_CHANGES = 10_000
+"""Numbers kept for those who arrive. More, and whoever is arriving reads again whatever they wait for."""
 
 
 class State(NamedTuple):
@@ -85,7 +87,9 @@ class Hub(Generic[W]):
         self._due: dict[str, set[W]] = {}
         self._stirred = asyncio.Event()
         self._per_owner: Counter[int] = Counter()
-        self._arrivals: list[set[str]] = []
+        self.arriving = 0
+        self._changes: dict[str, int] = {}
+        self._tick = 0
         self._clients = 0
         self.is_stopping = False
 
@@ -98,28 +102,25 @@ class Hub(Generic[W]):
     def everyone(self) -> list[W]:
         return [waiter for waiters in self._waiters.values() for waiter in waiters]
 
-    @property
-    def arriving(self) -> int:
-        return len(self._arrivals)
-
     @contextmanager
     def arrival(self) -> Iterator[Callable[[W], None]]:
         """While somebody reads an order in order to wait for it. What is given adds who has read.
 
         An order that changes meanwhile is read again: nobody can tell which of the two was first.
         """
-        changed: set[str] = set()
-        self._arrivals.append(changed)
+        self.arriving += 1
         try:
-            yield partial(self._add, changed)
+            yield partial(self._add, self._tick)
         finally:
-            self._arrivals = [other for other in self._arrivals if other is not changed]
+            self.arriving -= 1
+            if not self.arriving:
+                self._changes.clear()
 
-    def _add(self, changed: Collection[str], waiter: W) -> None:
+    def _add(self, since: int, waiter: W) -> None:
         self._waiters.setdefault(waiter.number, set()).add(waiter)
         self._per_owner[waiter.owner] += 1
         self._count(1)
-        if waiter.number in changed or ANY in changed:
+        if any(self._changes.get(number, 0) > since for number in (waiter.number, ANY)):
             self.changed([waiter.number])
         if self.is_stopping:
             waiter.close()
@@ -139,13 +140,20 @@ class Hub(Generic[W]):
         set_waiting_streams(self._clients)
 
     def changed(self, numbers: Collection[str]) -> None:
-        for arrival in self._arrivals:
-            arrival.update(numbers)
+        self._note(numbers)
         for number in numbers:
             if waiters := self._waiters.get(number):
                 self._due.setdefault(number, set()).update(waiters)
         if self._due:
             self._stirred.set()
+
+    def _note(self, numbers: Collection[str]) -> None:
+        """For those who are arriving: when each order changed last. One book for all of them, however many."""
+        if self.arriving:
+            self._tick += 1
+            self._changes.update(dict.fromkeys(numbers, self._tick))
+            if len(self._changes) > MOST_CHANGES:
+                self._changes = {ANY: self._tick}
 
     def read_again(self) -> None:
         """Something may have been missed."""

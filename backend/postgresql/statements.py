@@ -20,9 +20,10 @@ from psycopg import Connection, OperationalError
 from psycopg._preparing import Prepare
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+NOT_SUPPORTED = b"0A000"
 GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _PLACE = re.compile(r"%[s%]")
 
@@ -49,7 +50,11 @@ class Statement(NamedTuple):
 
 
 def run_prepared(connection: Connection[Any], sql: str, values: Sequence[Any], *, binary: bool) -> Answer | None:
-    """Run a statement; None, and nothing is done, where it is not prepared. Raises what psycopg's cursor raises."""
+    """Run a statement; None, and nothing is done, where it is not prepared.
+
+    Raises what psycopg's cursor raises; but of a connection that was lost an OperationalError without the server's last
+    words, which libpq takes for a notice.
+    """
     known = adaptation_of(connection, sql, binary=binary)
     parameters: Any = known.transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
     statement = cast("Any", Statement(known.query, known.transformer.types or ()))
@@ -59,24 +64,31 @@ def run_prepared(connection: Connection[Any], sql: str, values: Sequence[Any], *
     connection._prepared.maybe_add_to_cache(statement, prepared, name)  # noqa: SLF001 - others are forgotten first
     begin(connection)
     server, formats = connection.pgconn, known.transformer.formats
-    result = checked(server, server.exec_prepared(name, parameters, formats, known.answers_in))
-    return Answer(known.rows(result), result.command_tuples or 0)
+    result = server.exec_prepared(name, parameters, formats, known.answers_in)
+    if is_outdated(result):
+        connection._prepared.clear()  # noqa: SLF001 - psycopg does so only at a ROLLBACK
+        if server.transaction_status == TransactionStatus.IDLE:
+            return None
+    checked(server, result)
+    return Answer(known.rows(result, name), result.command_tuples or 0)
 
 
 class Adaptation:
     """How values go to one statement and come back from it, over one connection: what psycopg finds out anew for every
-    cursor, though a statement's columns stay the same."""
+    cursor, though a prepared statement's columns stay the same."""
 
-    __slots__ = ("answers_in", "knows_columns", "query", "transformer")
+    __slots__ = ("answers_in", "knows_columns_of", "query", "transformer")
 
     def __init__(self, connection: Connection[Any], sql: str, answers_in: Format) -> None:
         self.query, self.answers_in = text_of(sql), answers_in
         self.transformer = Transformer(connection)
-        self.knows_columns = False
+        self.knows_columns_of = b""
 
-    def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
-        self.transformer.set_pgresult(result, set_loaders=not self.knows_columns)
-        self.knows_columns = True
+    def rows(self, result: PGresult, name: bytes) -> list[tuple[Any, ...]]:
+        """The answer of the statement that was prepared by this name: under another the columns may have other types,
+        after a migration. PostgreSQL lets a prepared statement's never change, and psycopg uses no name twice."""
+        self.transformer.set_pgresult(result, set_loaders=self.knows_columns_of != name)
+        self.knows_columns_of = name
         rows: list[tuple[Any, ...]] = self.transformer.load_rows(0, result.ntuples, tuple)
         self.transformer.set_pgresult(None, set_loaders=False)  # else the answer is kept until the next one
         return rows
@@ -104,6 +116,11 @@ def begin(connection: Connection[Any]) -> None:
     server = connection.pgconn
     if not connection.autocommit and server.transaction_status == TransactionStatus.IDLE:
         checked(server, server.exec_(connection._get_tx_start_command()))  # noqa: SLF001
+
+
+def is_outdated(result: PGresult) -> bool:
+    """Whether the tables are no longer those that it was prepared for: "cached plan must not change result type"."""
+    return result.status == ExecStatus.FATAL_ERROR and result.error_field(DiagnosticField.SQLSTATE) == NOT_SUPPORTED
 
 
 def checked(server: PGconn, result: PGresult) -> PGresult:

@@ -34,6 +34,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 THREADS = 4
+"""That let clients in. Who waits already is told by a thread apart, and does not wait for those who arrive."""
 BODY_SECONDS = 10
 SWEEP_SECONDS = 20.0
 
@@ -43,7 +44,8 @@ class OrderStream:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
-        self.hub: Hub[Client] = Hub(lambda batch: on_database(watching.show, batch), self._threads)
+        self._telling = ThreadPoolExecutor(1, thread_name_prefix="telling")
+        self.hub: Hub[Client] = Hub(lambda batch: on_database(watching.show, batch), self._telling)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -59,15 +61,16 @@ class OrderStream:
         self.hub.stop()
         for task in tasks:
             task.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._telling):
+            threads.shutdown(wait=False, cancel_futures=True)
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, on_database, work, *arguments)
+    async def in_thread(self, threads: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, on_database, work, *arguments)
 
     async def _follow(self) -> None:
         async def tail(newest: int | None) -> tuple[int, list[str]]:
-            return await self.in_thread(watching.events_behind, newest)
+            return await self.in_thread(self._telling, watching.events_behind, newest)
 
         await follow(source_for(tail), self.hub)
 
@@ -77,8 +80,8 @@ class OrderStream:
             await asyncio.sleep(SWEEP_SECONDS)
             clients = self.hub.everyone()
             try:
-                self.hub.changed(await self.in_thread(watching.ended_among, clients))
-                for client in await self.in_thread(watching.signed_out_among, clients):
+                self.hub.changed(await self.in_thread(self._telling, watching.ended_among, clients))
+                for client in await self.in_thread(self._telling, watching.signed_out_among, clients):
                     client.deliver(State(watching.SIGNED_OUT, is_last=True))
             except Exception:
                 logger.exception("the sweep over the waiting clients failed")
@@ -128,13 +131,13 @@ class OrderStream:
             (b"x-request-id", question.request_id.encode()),
             *cors_headers(headers),
         ]
-        await start(send, 200, more)
         if isinstance(outcome, bytes):
-            await say(send, wire.opening + wire.result(outcome) + wire.complete, more=False)
+            await answer(send, 200, wire.opening + wire.result(outcome) + wire.complete, more)
             return
         gone = asyncio.ensure_future(until_gone(receive))
         gone.add_done_callback(lambda _: outcome.close())
         try:
+            await start(send, 200, more)
             await send_states(outcome, wire, send)
         finally:
             self.hub.remove(outcome)
@@ -145,7 +148,7 @@ class OrderStream:
         if len(self.hub) + self.hub.arriving >= settings.STREAMS_PER_PROCESS:
             return watching.TOO_MANY
         with self.hub.arrival() as add:
-            outcome = await self.in_thread(watching.admit, question)
+            outcome = await self.in_thread(self._threads, watching.admit, question)
             if isinstance(outcome, Client):
                 if self.hub.of_owner(outcome.owner) >= settings.STREAMS_PER_USER:
                     return watching.TOO_MANY_OF_YOURS

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Max
 from strawberry.http import GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -108,8 +109,13 @@ def show(batch: Mapping[str, Collection[Client]]) -> list[tuple[Client, State]]:
 
 
 def shown(client: Client, order: Order | None) -> State:
+    """Raises what the database raised where its connection is lost: an answer with errors would be the last one."""
     request_id.set(client.request_id)
-    return state_of(run(client.asked, Showing(client.session, order)), order)
+    result = run(client.asked, Showing(client.session, order))
+    for error in result.errors or ():
+        if isinstance(error.original_error, OperationalError | InterfaceError) and not connection.is_usable():
+            raise error.original_error
+    return state_of(result, order)
 
 
 def state_of(result: ExecutionResult, order: Order | None) -> State:

@@ -7,15 +7,15 @@ from itertools import pairwise
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from backend.accounts.tokens import end_token, issue_token, user_of
 from backend.live import publishing
-from backend.live.hub import Hub, Waiter
+from backend.live.hub import ANY, Hub, Waiter
 from backend.orders.lifecycle import mark_timed_out, record
+from backend.schema import peers, watching
 from backend.schema import stream as stream_module
-from backend.schema import watching
 from tests.api.helpers import PAY_ORDER, close
 from tests.shop import Shopper, post_notify
 from tests.stream.listener import PATIENCE, SSE, until
@@ -109,6 +109,52 @@ def test_who_is_let_in_while_nothing_is_heard_reads_again():
         hub._due.clear()
         add(missed)
     assert hub._due == {"2": {missed}}
+
+
+def test_who_comes_after_a_change_has_read_it():
+    hub = Hub(lambda batch: [], None)
+    before, after = Waiter(number="1", owner=1), Waiter(number="1", owner=1)
+    with hub.arrival() as add_before:
+        hub.changed(["1"])
+        with hub.arrival() as add_after:
+            add_after(after)
+        assert hub._due == {}
+        add_before(before)
+    assert hub._due == {"1": {before, after}}
+    assert hub._changes == {}
+
+
+def test_what_changes_while_clients_are_let_in_is_kept_once_and_not_without_end(monkeypatch):
+    monkeypatch.setattr("backend.live.hub.MOST_CHANGES", 3)
+    hub = Hub(lambda batch: [], None)
+    waiter = Waiter(number="1", owner=1)
+    with hub.arrival() as add, hub.arrival():
+        for number in ("1", "2", "3", "2", "4"):
+            hub.changed([number])
+        assert hub._changes == {ANY: 5}
+        add(waiter)
+    assert hub._due == {"1": {waiter}}
+
+
+def test_who_waits_is_told_however_many_are_being_let_in(listener, buyer, order, monkeypatch):
+    stream = listener.watch(order, buyer)
+    assert stream.status_now() == "UNPAID"
+    admit, arrived, told, in_time = watching.admit, threading.Semaphore(0), threading.Event(), []
+
+    def admit_later(question):
+        arrived.release()
+        in_time.append(told.wait(PATIENCE / 2))
+        return admit(question)
+
+    monkeypatch.setattr(watching, "admit", admit_later)
+    arriving = [listener.watch(order, buyer) for _ in range(stream_module.THREADS + 1)]
+    for _ in range(stream_module.THREADS):
+        assert arrived.acquire(timeout=PATIENCE)
+    cancel(buyer, order)
+    assert stream.status_now() == "CANCELLED"
+    told.set()
+    assert [late.status_now() for late in arriving] == ["CANCELLED"] * len(arriving)
+    assert all(in_time)
 
 
 def test_a_change_that_the_document_does_not_show_is_not_sent(transport, listener, buyer, order, payment, monkeypatch):
@@ -300,6 +346,16 @@ def test_the_sweep_is_two_queries_however_many_wait(buyer, stranger, order, cour
     assert len(queries) == 2
 
 
+def test_who_is_gone_before_the_answer_begins_leaves_nothing_behind(listener, buyer, order, monkeypatch):
+    async def broken(*given):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(stream_module, "start", broken)
+    with pytest.raises(ConnectionResetError):
+        listener.watch(order, buyer).done.result(PATIENCE)
+    assert listener.waiting() == 0
+
+
 @pytest.mark.parametrize("how", ["logout", "password", "inactive"])
 def test_who_signs_out_is_told_no_more(sweeping, listener, user, buyer, order, how):
     stream = listener.watch(order, buyer)
@@ -331,3 +387,33 @@ def test_a_read_that_fails_is_done_again(listener, buyer, order, monkeypatch):
     cancel(buyer, order)
     assert stream.status_now() == "CANCELLED"
     assert failures == []
+
+
+@pytest.mark.postgres
+def test_a_connection_that_is_lost_between_two_reads_is_not_a_clients_last_word(listener, buyer, order, monkeypatch):
+    stream = listener.watch(order, buyer, HISTORY)
+    assert history(stream.state()) == ["order.created"]
+    monkeypatch.setattr("backend.live.hub.PAUSE_SECONDS", 0.01)
+    as_peers, ended = watching.as_peers, []
+    monkeypatch.setattr(watching, "as_peers", lambda orders: (as_peers(orders), ended or ended.append(end_session())))
+    cancel(buyer, order)
+    assert history(stream.state()) == ["order.created", "order.cancelled"]
+    assert ended == [None]
+
+
+def end_session():
+    """This thread's."""
+    with psycopg.connect(**connection.get_connection_params() | {"autocommit": True}) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.connection.info.backend_pid])
+
+
+def test_a_read_that_fails_on_a_good_connection_is_told_and_not_done_for_ever(listener, buyer, order, monkeypatch):
+    def takes_too_long(*given):
+        raise OperationalError
+
+    stream = listener.watch(order, buyer, HISTORY)
+    assert history(stream.state()) == ["order.created"]
+    monkeypatch.setattr(peers, "fetch", takes_too_long)
+    cancel(buyer, order)
+    assert [error["extensions"]["code"] for error in stream.state()["errors"]] == ["INTERNAL"]
+    assert stream.chunk() is None

@@ -5,7 +5,7 @@ from threading import Thread
 
 import psycopg
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, NotSupportedError, OperationalError, connection, transaction
 
 from backend.accounts.models import User
 from backend.courses.models import Course
@@ -108,6 +108,39 @@ def test_what_a_constraint_refuses_is_an_integrity_error(user):
     assert refused.value.__cause__.sqlstate == "23505"
     assert "username" in refused.value.__cause__.diag.constraint_name
     assert User.objects.filter(username=user.username).count() == 1
+
+
+@pytest.fixture
+def widening():
+    """A table with a column that another session makes wider, as a migration does while the shop runs."""
+    other = psycopg.connect(**connection.get_connection_params() | {"autocommit": True})
+    other.execute("CREATE TABLE widening AS SELECT 9900 AS fen")
+    yield lambda: other.execute("ALTER TABLE widening ALTER fen TYPE bigint")
+    connection.close()
+    other.execute("DROP TABLE widening")
+    other.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_a_migration_makes_wider_is_read_as_it_is_now(widening):
+    fen = "SELECT fen FROM widening WHERE fen > %s::bigint"
+    prepared(fen, 0)
+    assert run(fen, 0).fetchone() == (9900,)
+    widening()
+    for _ in range(USES):
+        assert execute(fen, [0]).fetchone() == (9900,)
+    assert run(fen, 0).fetchone() == (9900,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_that_a_transaction_meets_undoes_it_and_no_more(widening):
+    fen = "SELECT fen FROM widening WHERE fen > %s::bigint"
+    prepared(fen, 0)
+    widening()
+    with pytest.raises(NotSupportedError, match="must not change result type"), transaction.atomic():
+        execute(fen, [0])
+    for _ in range(USES):
+        assert execute(fen, [0]).fetchone() == (9900,)
 
 
 @pytest.mark.django_db(transaction=True)
