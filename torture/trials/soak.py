@@ -128,6 +128,7 @@ def run(cases: Iterable[int], seed: int, tally: Tally) -> None:
         for pid, sizes in servers.sizes.items():
             name = "jobs" if pid == servers.jobs.process.pid else "a worker"
             tally.count(f"KiB of {name} at first", sizes[0])
+            tally.count(f"KiB of {name} after a quarter", sizes[len(sizes) // 4])
             tally.count(f"KiB of {name} at last", sizes[-1])
 
 
@@ -193,5 +194,5 @@ def age(pid: int) -> float:
 
 SOAK = Trial(
     "T19", "production's servers under a mixed load, with faults of every kind", f"slices of {SLICE_SECONDS} s", 6, 720,
-    "own", run, batch=120, deadline=1800,
+    "own", run, batch=720, deadline=5400,  # one batch: the programs that are weighed live as long as the load
 )  # fmt: skip
