@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 from django.contrib.admin import site
@@ -21,6 +22,7 @@ from django.utils import timezone
 
 from backend.accounts.models import AccessToken, User
 from backend.accounts.tokens import sign_token
+from backend.admin_lists import PARTS, LongListAdmin
 from backend.monitoring.work import oldest_due
 from backend.orders.models import Order, OrderStatus
 from backend.payments.jobs import JOBS
@@ -57,12 +59,6 @@ class Plan:
     sql: str
     indexes: list[str] = field(default_factory=list)
     scans: list[str] = field(default_factory=list)
-
-    @property
-    def is_page(self) -> bool:
-        """Whether it fetches the rows that are shown, or changes some. What an admin's list asks besides is its count,
-        the first and last day of its calendar, and the values of its filters: those may look at every row there is."""
-        return not self.sql.startswith("SELECT") or ("LIMIT" in self.sql and "DISTINCT" not in self.sql)
 
 
 def all_plans(large: int) -> dict[str, list[Plan]]:
@@ -150,14 +146,28 @@ def asking(user: User) -> Callable[..., object]:
 
 
 def admin_lists() -> dict[str, Callable[[], object]]:
-    """Each list of the admin as it opens."""
-    named = [model._meta for model in site._registry]  # noqa: SLF001 - Django shows no other list of them
-    addresses = {
-        f"admin: {meta.label}": reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
-        for meta in sorted(named, key=lambda meta: str(meta))
-        if meta.app_label != "auth"
-    }
+    """Each list of the admin as it opens; those that grow also searched for a row by each field, and on its day."""
+    addresses: dict[str, str] = {}
+    pages = {model._meta.label: page for model, page in site._registry.items()}  # noqa: SLF001 - Django shows no other
+    for label, page in sorted(pages.items()):
+        if not label.startswith("auth."):
+            addresses |= {f"admin: {label}{how}": address for how, address in addresses_of(page).items()}
     return {name: lambda address=address: visit(address) for name, address in addresses.items()}
+
+
+def addresses_of(page: Any) -> dict[str, str]:
+    """By what is asked beside the bare list."""
+    meta, rows = page.model._meta, page.model.objects
+    opened = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    if not isinstance(page, LongListAdmin):
+        return {"": opened}
+    asked: dict[str, dict[str, Any]] = {}
+    for path in (name.lstrip("=^") for name in page.search_fields):
+        asked[f", by {path}"] = {"q": rows.filter(**{f"{path}__gt": ""}).values_list(path, flat=True).last()}
+    if day := page.date_hierarchy:
+        newest = timezone.localtime(rows.values_list(day, flat=True).last())
+        asked[f", by day of {day}"] = {f"{day}__{part}": getattr(newest, part) for part in PARTS}
+    return {"": opened, **{how: f"{opened}?{urlencode(values)}" for how, values in asked.items()}}
 
 
 def visit(address: str) -> None:
@@ -196,21 +206,27 @@ def plan_of(statement: Statement, large: set[str]) -> Plan:
         row = cursor.fetchone()
     assert row is not None
     plan = Plan(sql)
-    for node in nodes_of(row[0][0]["Plan"]):
+    for node, above in nodes_of(row[0][0]["Plan"]):
         if "Index Name" in node:
             plan.indexes.append(node["Index Name"])
-        elif node["Node Type"] == "Seq Scan" and node["Relation Name"] in large:
+        elif node["Node Type"] == "Seq Scan" and node["Relation Name"] in large and not stops_early(node, above):
             plan.scans.append(node["Relation Name"])
     return plan
 
 
-def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
+def nodes_of(node: dict[str, Any], above: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """Each node, and the kind of the one above it."""
+    yield node, above
     for inner in node.get("Plans", ()):
-        yield from nodes_of(inner)
+        yield from nodes_of(inner, node["Node Type"])
+
+
+def stops_early(scan: dict[str, Any], above: str) -> bool:
+    """Whether it takes the first rows it comes by, and no more than it needs: a count with an end."""
+    return above == "Limit" and "Filter" not in scan
 
 
 def main() -> None:
     """For `bench.growth`: all plans on the database of DATABASE_URL, as JSON."""
     plans = all_plans(large=5000)
-    print(json.dumps({name: [{**vars(plan), "is_page": plan.is_page} for plan in one] for name, one in plans.items()}))
+    print(json.dumps({name: [vars(plan) for plan in one] for name, one in plans.items()}))

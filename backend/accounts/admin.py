@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backend.accounts.login import check_password
 from backend.accounts.models import AccessToken, User
-from backend.admin import ReadOnlyAdmin
+from backend.admin_lists import LongList, LongListAdmin
 from backend.errors import InvalidCredentials, RateLimited
 
 
@@ -36,21 +36,21 @@ admin.site.login_form = SignInForm
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # takes none at run time
+class AccountAdmin(LongList, UserAdmin):  # type: ignore[type-arg]  # takes none at run time
     """Django's own: a password set here ends the user's tokens, as everywhere."""
 
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
-    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
-    date_hierarchy = "date_joined"
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups", "date_joined")
+    search_fields = ("username", "email")
+    search_help_text = _("A part of the user name or the e-mail address")
 
 
 @admin.register(AccessToken)
-class AccessTokenAdmin(ReadOnlyAdmin):
+class AccessTokenAdmin(LongListAdmin):
     list_display = ("username", "created_at", "expires_at")
     list_select_related = ("user",)
     search_fields = ("=user__username",)
     search_help_text = _("User name")
-    date_hierarchy = "created_at"
     ordering = ("-expires_at",)
     fields = ("user", "created_at", "expires_at")
 

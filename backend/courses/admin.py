@@ -8,7 +8,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from backend.admin import ModelAdmin, OpenFilter, ReadOnlyAdmin, YuanField, yuan
+from backend.admin import ModelAdmin, OpenFilter, YuanField, yuan
+from backend.admin_lists import LongListAdmin
 from backend.courses.models import Course, Enrollment
 
 
@@ -41,14 +42,14 @@ class AccessFilter(OpenFilter):
 
 
 @admin.register(Enrollment)
-class EnrollmentAdmin(ReadOnlyAdmin):
+class EnrollmentAdmin(LongListAdmin):
     list_display = ("username", "course_name", "opened_at", "closed_at")
     list_select_related = ("user", "course")
     list_filter = (AccessFilter,)
     search_fields = ("=user__username", "course__name")
     search_help_text = _("User name or course")
     date_hierarchy = "opened_at"
-    ordering = ("-id",)
+    ordering = ("-opened_at",)
     fields = ("user", "course", "line", "opened_at", "closed_at")
 
     @admin.display(description=_("user"), ordering="user__username")

@@ -8,9 +8,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from backend.admin import ReadOnlyAdmin, ReadOnlyInline
+from backend.admin import ReadOnlyInline
+from backend.admin_lists import MOST_LISTED, KnownValues, LongListAdmin
 from backend.events.delivery import deliver_again
 from backend.events.models import Attempt, Delivery, Event
+from backend.events.outbox import PUBLIC
 
 
 class DeliveryInline(ReadOnlyInline):
@@ -24,14 +26,30 @@ class AttemptInline(ReadOnlyInline):
     show_change_link = False
 
 
+class NameFilter(KnownValues):
+    title = _("name")
+    parameter_name = "name"
+
+    def values(self) -> list[str]:
+        return sorted(PUBLIC)
+
+
+class AddressFilter(KnownValues):
+    title = _("address")
+    parameter_name = "url"
+
+    def values(self) -> list[str]:
+        return list(settings.EVENT_URLS)
+
+
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
+class EventAdmin(LongListAdmin):
     list_display = ("created_at", "name", "order_number", "key")
-    list_filter = ("name", "created_at")
+    list_filter = (NameFilter, "created_at")
     search_fields = ("=key", "=order_number")
     search_help_text = _("Event id or order number")
     date_hierarchy = "created_at"
-    ordering = ("-id",)
+    ordering = ("-created_at",)
     fields = (("name", "order_number"), ("key", "created_at"), "message")
     readonly_fields = ("message",)
     inlines = (DeliveryInline,)
@@ -47,7 +65,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Send once more"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: models.QuerySet[Event]) -> None:
-        chosen = list(queryset.values_list("pk", flat=True))
+        chosen = list(queryset.values_list("pk", flat=True)[:MOST_LISTED])
         deliver_again(chosen, urls=settings.EVENT_URLS)
         count = len(chosen) if settings.EVENT_URLS else 0
         level = messages.SUCCESS if count else messages.WARNING
@@ -55,10 +73,10 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
+class DeliveryAdmin(LongListAdmin):
     list_display = ("event", "url", "status", "times_tried", "next_try_at", "ended_at")
     list_select_related = ("event",)
-    list_filter = ("status", "url")
+    list_filter = ("status", AddressFilter)
     search_fields = ("=event__key", "=event__order_number")
     search_help_text = _("Event id or order number")
     ordering = ("-id",)

@@ -53,7 +53,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     """One event on its way to one address."""
 
-    event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries", verbose_name=_("event"))
+    event = models.ForeignKey(  # an_event_once_per_address begins with it
+        Event, models.CASCADE, related_name="deliveries", db_index=False, verbose_name=_("event")
+    )
     url = models.CharField(_("address"), max_length=300)
     status = models.CharField(_("status"), max_length=9, choices=DeliveryStatus, default=DeliveryStatus.PENDING)
     since = models.DateTimeField(_("since"), help_text=_("The days of trying are counted from here."))

@@ -7,7 +7,8 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from backend.admin import ReadOnlyAdmin, ReadOnlyInline, yuan
+from backend.admin import ReadOnlyInline, yuan
+from backend.admin_lists import LongListAdmin
 from backend.orders.models import IdempotencyKey, Order, OrderEvent, OrderLine
 
 
@@ -37,14 +38,14 @@ class OrderEventInline(ReadOnlyInline):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(LongListAdmin):
     list_display = ("number", "username", "subject", "total", "status", "created_at", "paid_at")
     list_select_related = ("user",)
     list_filter = ("status", "pay_type", "created_at")
     search_fields: ClassVar[tuple[str, ...]] = ("^number", "=user__username")
     search_help_text = _("Order number or user name")
     date_hierarchy = "created_at"
-    ordering = ("-id",)
+    ordering = ("-created_at",)
     fields = (
         ("number", "status"),
         ("user", "subject"),
@@ -65,11 +66,11 @@ class OrderAdmin(ReadOnlyAdmin):
 
 
 @admin.register(IdempotencyKey)
-class IdempotencyKeyAdmin(ReadOnlyAdmin):
+class IdempotencyKeyAdmin(LongListAdmin):
     list_display = ("key", "username", "order")
     list_select_related = ("user", "order")
-    search_fields = ("=key", "=user__username", "=order__number")
-    search_help_text = _("Key, user name or order number")
+    search_fields = ("=user__username", "=order__number")
+    search_help_text = _("User name or order number")
     ordering = ("-id",)
     fields = ("key", "user", "order", "input_hash")
 

@@ -78,6 +78,7 @@ class Order(HasStatus):
         ]
         indexes = [
             models.Index(fields=["user", "-id"], name="order_newest_of_user"),
+            models.Index(fields=["created_at"], name="order_by_time"),
             models.Index(
                 fields=["expires_at"], condition=models.Q(status=OrderStatus.UNPAID), name="order_unpaid_by_expiry"
             ),

@@ -40,7 +40,7 @@ def grown(ratio):
         return {"10": {**SPEED, "cpu_ms": value}, "1000": {**SPEED, "cpu_ms": value * ratio}}
 
     asked = {name: by_size(cost) for name, cost in COSTS.items()}
-    scan = {"sql": "SELECT 1", "indexes": [], "scans": ["orders_order"], "is_page": False}
+    scan = {"sql": "SELECT 1", "indexes": [], "scans": ["orders_order"]}
     due = {"due": 6000, "ended": 600, "seconds": 6.0, "per_second": 100.0, "cpu_ms": 3.0}
     return {"asked": asked, "plans": {"list": [scan]}, "due": due, "bytes": {"10": 2**20, "1000": 2**30}}
 
@@ -86,8 +86,8 @@ def test_growth_says_whether_it_stays_within_its_aim(ratio, word):
     assert word in growth_tables.growth(grown(ratio)).about
 
 
-def test_a_scan_that_is_no_page_is_marked():
-    assert growth_tables.plans(grown(1.0)).rows == [["list", "1", "0", "orders_order (*)"]]
+def test_a_table_that_is_read_whole_is_named():
+    assert growth_tables.plans(grown(1.0)).rows == [["list", "1", "0", "orders_order"]]
 
 
 def test_expiry_says_how_long_all_would_take():

@@ -59,7 +59,9 @@ class Bill(models.Model):
 class BilledRefund(models.Model):
     """A refund that the provider's bill names and that is none of ours, believed once a signed answer confirmed it."""
 
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="billed_refunds", verbose_name=_("payment"))
+    payment = models.ForeignKey(  # a_billed_refund_once begins with it
+        Payment, models.PROTECT, related_name="billed_refunds", db_index=False, verbose_name=_("payment")
+    )
     out_request_no = models.CharField(_("refund number"), max_length=64)
     amount_fen = models.BigIntegerField(_("amount (fen)"))
     found_at = models.DateTimeField(_("found at"))

@@ -59,6 +59,7 @@ class Notification(models.Model):
             ),
         ]
         indexes = [
+            models.Index(fields=["received_at"], name="notification_by_time"),
             models.Index(fields=["out_trade_no"], name="notification_by_number"),
             models.Index(
                 fields=["received_at"], condition=models.Q(verdict=Verdict.RECEIVED), name="notification_unapplied"

@@ -74,6 +74,7 @@ class Payment(HasStatus):
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
         indexes = [
+            models.Index(fields=["created_at"], name="payment_by_time"),
             models.Index(
                 fields=["next_query_at"], condition=models.Q(next_query_at__isnull=False), name="payment_due_query"
             ),

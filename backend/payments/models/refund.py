@@ -44,7 +44,9 @@ class Refund(HasStatus):
         RefundStatus.FAILED: frozenset(),
     }
 
-    order = models.ForeignKey(Order, models.PROTECT, related_name="refunds", verbose_name=_("order"))
+    order = models.ForeignKey(  # a_refund_key_once_per_order begins with it
+        Order, models.PROTECT, related_name="refunds", db_index=False, verbose_name=_("order")
+    )
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds", verbose_name=_("payment"))
     out_request_no = models.CharField(_("refund number"), max_length=64, unique=True)
     amount_fen = models.BigIntegerField(_("amount (fen)"))
@@ -78,6 +80,7 @@ class Refund(HasStatus):
         verbose_name_plural = _("refunds")
         ordering = ["id"]
         indexes = [
+            models.Index(fields=["created_at"], name="refund_by_time"),
             models.Index(fields=["next_try_at"], condition=models.Q(status=RefundStatus.PENDING), name="refund_due"),
             models.Index(
                 fields=["ended_at"],
