@@ -102,6 +102,7 @@ class LongList(ModelAdmin):
     paginator = Pages
     change_list_template = "admin/long_list.html"
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # counts of every filter's value
     list_per_page = 50
 
     def get_changelist(self, request: HttpRequest, **more: Any) -> type[ChangeList]:

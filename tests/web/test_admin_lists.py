@@ -148,6 +148,11 @@ def test_notifies_are_filtered_by_alipays_statuses_without_looking_for_them(oper
     assert not [query for query in asked if "DISTINCT" in query["sql"]]
 
 
+def test_nobody_has_the_rows_of_every_filter_counted(operator, orders):
+    response = operator.get(reverse("admin:orders_order_changelist"), {"_facets": "True"})
+    assert not response.context["cl"].add_facets
+
+
 def test_events_are_filtered_by_the_names_that_there_are(operator, orders, alipay):
     post_notify(alipay.paid_notify(orders[0].payments.get()))
     paid = Event.objects.get(name="order.paid")
