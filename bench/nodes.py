@@ -24,6 +24,8 @@ from bench.tables import Table, ms
 from torture import nginx
 from torture.nginx import Node
 
+WITHOUT_NGINX = 3
+"""The exit status where nginx is not installed, as that of tools/postgres.sh without PostgreSQL."""
 SIDES = {"straight": "one node, no nginx", "one": "nginx, one node", "two": "nginx, two nodes"}
 
 
@@ -40,7 +42,8 @@ class Servers(Server):
 def main() -> None:
     options = arguments()
     if nginx.program() is None:
-        sys.exit("nginx is missing. On Debian: apt-get install nginx")
+        print("bench.nodes is left out: nginx is not installed. On Debian: apt-get install nginx", file=sys.stderr)
+        sys.exit(WITHOUT_NGINX)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ground() as here, sides(here, options.requests, options.warm_up) as (compared, proxies):
         try:
