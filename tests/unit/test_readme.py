@@ -1,9 +1,11 @@
-"""What the pages for people name is what there is: settings, commands."""
+"""What the pages for people name is what there is: settings, commands, files."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"[A-Z]+(_[A-Z]+)*")
@@ -46,3 +48,16 @@ def test_make_bench_runs_every_bench_of_its_readme():
     named = re.findall(r"^\| `(bench\.\w+)", (ROOT / "bench" / "README.md").read_text(), re.MULTILINE)
     recipe = re.search(r"^bench:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert set(re.findall(r"-m (bench\.\w+)", recipe)) == set(named) - {"bench.page", "bench.plots"}
+
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench" / "README.md"]
+OURS = "backend|tools|tests|torture|bench|deploy|docs|alipay_simulator|frontend"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_names_no_file_that_is_not_there(page):
+    text = page.read_text()
+    named = re.findall(rf"`((?:{OURS})/[\w./-]+)`", text)
+    linked = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if not link.startswith("http")]
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert missing + [link for link in linked if not (page.parent / link).exists()] == []
