@@ -22,7 +22,7 @@ $(STAMP): requirements.lock
 run: setup storefront
 	@DEBUG=$${DEBUG:-1} $(BIN)/python tools/run.py
 
-# The storefront's files in frontend/dist, where Node.js 20+ is there; served by run and serve.
+# The storefront's files in frontend/dist, where Node.js 20.19 or newer is there; served by run and serve.
 storefront: setup
 	@VENV=$(VENV) tools/storefront.sh
 

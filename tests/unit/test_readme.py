@@ -1,7 +1,10 @@
 """What the pages for people name is what there is: settings, commands, files."""
 
 import ast
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +64,51 @@ def test_a_page_names_no_file_that_is_not_there(page):
     linked = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if not link.startswith("http")]
     missing = [name for name in named if not (ROOT / name).exists()]
     assert missing + [link for link in linked if not (page.parent / link).exists()] == []
+
+
+def here(folder: Path, **programs: str) -> dict[str, str]:
+    """A PATH with these programs, each of which prints a line, and with what a shell script needs."""
+    folder.mkdir()
+    for name in ("bash", "sed", "dirname"):
+        (folder / name).symlink_to(shutil.which(name))
+    for name, line in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\necho {line}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+NEEDS = "it needs Node.js 20.19 or newer, with npm"
+
+
+@pytest.mark.parametrize(
+    ("programs", "why"),
+    [
+        ({"node": "v20.19.0", "npm": "10.8.2"}, ""),
+        ({"node": "v22.1.0", "npm": "10.8.2"}, ""),
+        ({"node": "v20.18.3", "npm": "10.8.2"}, f"{NEEDS}, and Node.js here is 20.18.3"),
+        ({"node": "v18.20.4", "npm": "10.8.2"}, f"{NEEDS}, and Node.js here is 18.20.4"),
+        ({"node": "v24.2.0"}, f"{NEEDS}, and there is no npm here"),
+        ({"npm": "10.8.2"}, NEEDS),
+    ],
+)
+def test_an_old_node_is_said_to_be_too_old(tmp_path, programs, why):
+    """By the one rule of the package, which the pages repeat."""
+    done = subprocess.run(
+        [ROOT / "tools" / "new_node.sh"], env=here(tmp_path / "bin", **programs), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (1 if why else 0, why, "")
+
+
+def test_the_pages_ask_for_the_node_of_the_package():
+    asked = json.loads((ROOT / "frontend" / "package.json").read_text())["engines"]["node"].removeprefix(">=")
+    assert asked in NEEDS
+    for page in ("README.md", "README.zh-CN.md", "frontend/README.md"):
+        assert re.findall(r"Node(?:\.js)? ([0-9.]+[0-9])", (ROOT / page).read_text()) == [asked]
+
+
+def test_without_a_new_node_the_storefront_is_left_out_with_a_sentence(tmp_path):
+    env = here(tmp_path / "bin", node="v20.18.3", npm="10.8.2")
+    done = subprocess.run([ROOT / "tools" / "storefront.sh"], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        f"The storefront is not built: {NEEDS}, and Node.js here is 20.18.3. The backend runs without it.\n"
+    )
