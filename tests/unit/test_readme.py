@@ -1,4 +1,4 @@
-"""What the pages for people name is what there is: settings, commands, files."""
+"""What the pages for people name is what there is: settings, commands, files, figures."""
 
 import ast
 import json
@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,29 @@ def test_without_a_new_node_the_storefront_is_left_out_with_a_sentence(tmp_path)
     assert done.stdout == (
         f"The storefront is not built: {NEEDS}, and Node.js here is 20.18.3. The backend runs without it.\n"
     )
+
+
+def measured(row: str) -> list[Decimal]:
+    """The figures of a row of docs/performance.md that has this name only once."""
+    [cells] = re.findall(
+        rf"^\| {re.escape(row)} \|(.*)\|$", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE
+    )
+    return [Decimal(cell.strip()) for cell in cells.split("|")]
+
+
+def ratios(over: list[Decimal], under: list[Decimal], rounding: str) -> list[str]:
+    cent = Decimal("0.01")
+    return [str((a / b).quantize(cent, rounding)) for a, b in zip(over, under, strict=True)]
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_a_readmes_figures_of_speed_are_those_of_the_page_never_rounded_in_our_favour(readme):
+    ours, node = measured("ours"), measured("Node, Fastify, Mercurius JIT (given)")
+    [bullet] = re.findall(r"^- .*\[docs/performance\.md\](.*\n(?:  .*\n)+)", (ROOT / readme).read_text(), re.MULTILINE)
+    assert re.findall(r"\d\.\d\d", bullet) == [
+        *ratios(measured("tutorial, measured here"), ours, ROUND_FLOOR),
+        *ratios(measured("FastAPI, Strawberry, asyncpg (given)"), ours, ROUND_FLOOR),
+        *ratios(ours, node, ROUND_CEILING),
+        str(measured("ours, live stream")[-1]),
+        str(measured("Node, live stream (estimate)")[-1]),
+    ]
