@@ -1,4 +1,4 @@
-"""`python -m bench.nodes`: what a request costs behind nginx with one web node, and with two.
+"""`.venv/bin/python -m bench.nodes`: what a request costs behind nginx with one web node, and with two.
 
 A node is the production server, one worker with four threads, as in `bench.run`; nginx has the configuration that
 docs/operations.md gives. Asked by turns: a node without nginx, nginx before one node, nginx before two. That two answer
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.nodes", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.nodes", description=__doc__)
     parser.add_argument("--requests", type=int, default=600, help="of each operation, to each side (600)")
     parser.add_argument("--warm-up", type=int, default=200, help="requests before that are not measured (200)")
     results.add_option(parser, "nodes")
