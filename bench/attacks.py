@@ -1,4 +1,4 @@
-"""`python -m bench.attacks`: what each attack of the corpus costs the server, in processor time.
+"""`.venv/bin/python -m bench.attacks`: what each attack of the corpus costs the server, in processor time.
 
 Each is sent three times to the production server over HTTP, and the dearest time counts. No attack may cost over
 250 ms, no bomb of fragments over 50. A try to sign in costs a password check besides, which is dear on purpose and

@@ -1,8 +1,8 @@
 """A day's bill of a million rows against as many payments: rows per second and peak memory.
 
-`python -m bench.bill [--rows 1000000]`. PostgreSQL is the run's own. The orders are made by SQL, the bill is in the
-simulator's own format, and it comes over HTTP, by way of a signed answer, as any bill does. A handful of rows differ:
-what they come to is checked.
+`.venv/bin/python -m bench.bill [--rows 1000000]`. PostgreSQL is the run's own. The orders are made by SQL, the bill is
+in the simulator's own format, and it comes over HTTP, by way of a signed answer, as any bill does. A handful of rows
+differ: what they come to is checked.
 """
 
 import argparse
@@ -81,7 +81,7 @@ class Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.bill", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.bill", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="of the bill (1,000,000)")
     results.add_option(parser, "bill")
     options = parser.parse_args()

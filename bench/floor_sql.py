@@ -1,4 +1,4 @@
-"""The floor's SQL: statement for statement what the backend sends, as `python -m bench.statements` shows both."""
+"""The floor's SQL: each statement that the backend sends, as `.venv/bin/python -m bench.statements` shows both."""
 
 _ORDER = (
     "o.id, o.number, o.user_id, o.subject, o.total_fen, o.status, o.pay_type, o.basket_hash, o.created_at,"

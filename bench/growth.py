@@ -1,4 +1,4 @@
-"""`python -m bench.growth`: the figures with ten thousand, a hundred thousand and a million orders in the tables.
+"""`.venv/bin/python -m bench.growth`: the figures with 10,000, 100,000 and 1,000,000 orders in the tables.
 
 Each number of orders is a database of its own with a server of its own, all on one PostgreSQL, and they take turns:
 what else the machine does hits all alike. On the largest the plans of all that is asked all day are looked at, and at
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.growth", description=__doc__)
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=SIZES, help="orders in the tables (10000 100000 1000000)"
     )

@@ -1,7 +1,8 @@
 """Due orders ended and events delivered per second: by `run_jobs`, and by Celery on a RabbitMQ of the run's own.
 
-`python -m bench.jobs [--orders 1000]`. Everything is real and gone afterwards: PostgreSQL, the broker, the simulator as
-Alipay (each order costs one signed question: nobody had opened its cashier), an endpoint as its own process.
+`.venv/bin/python -m bench.jobs [--orders 1000]`. Everything is real and gone afterwards: PostgreSQL, the broker, the
+simulator as Alipay (each order costs one signed question: nobody had opened its cashier), an endpoint as its own
+process.
 """
 
 import argparse
@@ -93,7 +94,7 @@ class Shop:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.jobs", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.jobs", description=__doc__)
     parser.add_argument("--orders", type=int, default=1000, help="and as many events (1000)")
     results.add_option(parser, "jobs")
     options = parser.parse_args()

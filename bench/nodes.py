@@ -1,4 +1,4 @@
-"""`python -m bench.nodes`: what a request costs behind nginx with one web node, and with two.
+"""`.venv/bin/python -m bench.nodes`: what a request costs behind nginx with one web node, and with two.
 
 A node is the production server, one worker with four threads, as in `bench.run`; nginx has the configuration that
 docs/operations.md gives. Asked by turns: a node without nginx, nginx before one node, nginx before two. That two answer
@@ -24,6 +24,8 @@ from bench.tables import Table, ms
 from torture import nginx
 from torture.nginx import Node
 
+WITHOUT_NGINX = 3
+"""The exit status where nginx is not installed, as that of tools/postgres.sh without PostgreSQL."""
 SIDES = {"straight": "one node, no nginx", "one": "nginx, one node", "two": "nginx, two nodes"}
 
 
@@ -40,7 +42,8 @@ class Servers(Server):
 def main() -> None:
     options = arguments()
     if nginx.program() is None:
-        sys.exit("nginx is missing. On Debian: apt-get install nginx")
+        print("bench.nodes is left out: nginx is not installed. On Debian: apt-get install nginx", file=sys.stderr)
+        sys.exit(WITHOUT_NGINX)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ground() as here, sides(here, options.requests, options.warm_up) as (compared, proxies):
         try:
@@ -52,7 +55,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.nodes", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.nodes", description=__doc__)
     parser.add_argument("--requests", type=int, default=600, help="of each operation, to each side (600)")
     parser.add_argument("--warm-up", type=int, default=200, help="requests before that are not measured (200)")
     results.add_option(parser, "nodes")

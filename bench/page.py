@@ -1,4 +1,4 @@
-"""`python -m bench.page`: everything that docs/performance.md shows, measured now, and the page made of it.
+"""`.venv/bin/python -m bench.page`: everything that docs/performance.md shows, measured now, and the page made of it.
 
 Twenty minutes on a quiet machine of two cores. What it measures stays in var/bench until it is measured again.
 """
@@ -53,7 +53,7 @@ def run(*command: str) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.page", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.page", description=__doc__)
     parser.add_argument("benches", nargs="*", choices=[[], *WHOLE], help="only these (all of them)")
     parser.add_argument("--quick", action="store_true", help="fewer requests, smaller tables: minutes, and less exact")
     return parser.parse_args()

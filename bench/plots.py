@@ -1,6 +1,6 @@
-"""`python -m bench.plots`: the pictures and tables of docs/performance.md, from what the benches left in var/bench.
+"""`.venv/bin/python -m bench.plots`: the pictures and tables of docs/performance.md, of what is in var/bench.
 
-It measures nothing; `python -m bench.page` measures first. The same figures make the same bytes.
+It measures nothing; `.venv/bin/python -m bench.page` measures first. The same figures make the same bytes.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`python -m bench.purchase`: what a whole purchase costs the servers, by live stream and by polling.
+"""`.venv/bin/python -m bench.purchase`: what a whole purchase costs the servers, by live stream and by polling.
 
 Create, wait a minute for the buyer, notify, and the client knows and shows the final state. With the stream, that
 state and the one at the start come over one connection, which is held for the minute with its heartbeats; a polling
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.purchase", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.purchase", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (3)")
     parser.add_argument("--clients", type=int, default=500, help="that buy, and stream at once (500)")
     parser.add_argument("--warm-up", type=int, default=100, help="purchases before those, not measured (100)")

@@ -1,4 +1,4 @@
-"""`python -m bench.run`: the server's processor time per request, beside a bare floor and the tutorial's way.
+"""`.venv/bin/python -m bench.run`: the server's processor time per request, beside a bare floor and the tutorial's way.
 
 See README.md in this folder.
 """
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.run", description=__doc__)
     parser.add_argument("--requests", type=int, default=600, help="of each operation, to each server (600)")
     parser.add_argument("--warm-up", type=int, default=100, help="requests before that are not measured (100)")
     parser.add_argument("--fsync", action="store_true", help="let PostgreSQL wait for the disk: slower, the same CPU")

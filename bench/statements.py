@@ -1,4 +1,4 @@
-"""`python -m bench.statements`: what the shop and the floor send to PostgreSQL for one request of each operation.
+"""`.venv/bin/python -m bench.statements`: what the shop and the floor send to PostgreSQL for a request of each kind.
 
 The floor is a floor only as long as it sends no more than the shop does. Ends with 1 where it does.
 """
@@ -30,7 +30,7 @@ SIDES: dict[str, tuple[str, Paths]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.statements", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.statements", description=__doc__)
     parser.add_argument("--texts", action="store_true", help="print each statement, not only how many")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

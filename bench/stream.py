@@ -1,4 +1,4 @@
-"""`python -m bench.stream`: thousands of clients that wait for their orders, and how soon they hear.
+"""`.venv/bin/python -m bench.stream`: thousands of clients that wait for their orders, and how soon they hear.
 
 Prints the stream process's memory per waiting client, its processor time while they only wait (heartbeats on), and the
 time from a notify's `success` to the client's event. PostgreSQL and, where it is installed, Redis carry the changes.
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.stream", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.stream", description=__doc__)
     parser.add_argument("--clients", type=int, default=5000, help="that wait, each for its own order (5000)")
     parser.add_argument("--notifies", type=int, default=1000, help="of them that are paid, one by one (1000)")
     parser.add_argument("--idle", type=int, default=30, help="seconds of mere waiting (30)")

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Build the storefront into frontend/dist where Node.js 20 or newer is there; otherwise say what is missing. Nothing is
-# done where nothing has changed since.
+# Build the storefront into frontend/dist where Node.js is new enough; otherwise say what is missing. Nothing is done where
+# nothing has changed since.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-major=$({ node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p')
-if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
-  echo "The storefront is not built: it needs Node.js 20 or newer with npm. The backend runs without it."
+if ! why=$(tools/new_node.sh); then
+  echo "The storefront is not built: $why. The backend runs without it."
   exit 0
 fi
 # What it is made of, and by which Node. Its tests are no part of it.

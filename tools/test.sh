@@ -83,11 +83,10 @@ browser_tests() {
 }
 
 if [ $# -eq 0 ]; then
-  major=$({ node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p')
   CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)}
   export CHROMIUM
-  if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
-    not_run+=("the storefront's checks and its tests in a browser: they need Node.js 20 or newer with npm")
+  if ! why=$(tools/new_node.sh); then
+    not_run+=("the storefront's checks and its tests in a browser: $why")
   else
     echo "== Storefront"
     storefront_checks

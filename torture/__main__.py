@@ -1,4 +1,4 @@
-"""``python -m torture gate | long | list | NAME``: see docs/torture.md."""
+"""``.venv/bin/python -m torture gate | long | list | NAME``: see docs/torture.md."""
 
 import argparse
 import os
@@ -38,7 +38,9 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m torture", description="Tries what we claim until it breaks.")
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m torture", description="Tries what we claim until it breaks."
+    )
     parser.add_argument("what", choices=["gate", "long", "list", *plan.PLAN], metavar="gate | long | list | NAME")
     parser.add_argument("names", nargs="*", type=known, metavar="NAME", help="only these trials")
     parser.add_argument("--seed", type=int, default=1)
@@ -53,7 +55,7 @@ def parse() -> argparse.Namespace:
 
 def known(name: str) -> str:
     if name not in plan.PLAN:
-        raise argparse.ArgumentTypeError(f"there is no trial {name}; python -m torture list shows them")
+        raise argparse.ArgumentTypeError(f"there is no trial {name}; .venv/bin/python -m torture list shows them")
     return name
 
 

@@ -1,7 +1,7 @@
 """The planted bugs: mistakes that a shop like this one is known to make, and the tests that must notice each.
 
 Each is an edit of our own source. When the source changes so that an edit no longer fits, `make lint` says so by
-``python -m torture.bugs``, and so does the trial: write the edit anew for the new source, in the same spirit.
+``.venv/bin/python -m torture.bugs``, and so does the trial: write the edit anew for the new source, in the same spirit.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Plants the bugs of ``torture.bugs`` one after the other: does any of its tests notice?
 
-``python -m torture.planted [--cases 0,1,…]`` prints one line for each, and ends with 1 if one was not noticed.
+``.venv/bin/python -m torture.planted [--cases 0,1,…]`` prints a line for each, and ends with 1 if one was not noticed.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def plant_and_look(bugs: dict[int, Bug], out: TextIO) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m torture.planted", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m torture.planted", description=__doc__)
     parser.add_argument("--cases", default=",".join(map(str, range(len(BUGS)))))
     chosen = [int(number) for number in parser.parse_args(arguments).cases.split(",")]
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as out:  # pytest keeps the other

@@ -1,4 +1,4 @@
-"""The shop's web server and its jobs, made to be killed: ``python -m torture.prefork PORT``.
+"""The shop's web server and its jobs, made to be killed: ``.venv/bin/python -m torture.prefork PORT``.
 
 It imports the shop once, lets one purchase pass and undoes it. For each line ``up`` on its input it forks a server: a
 master with a process group of its own, its workers (each serves one request at a time with the shop's own WSGI
@@ -180,7 +180,7 @@ def master(options: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m torture.prefork", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m torture.prefork", description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--no-jobs", dest="jobs", action="store_false")

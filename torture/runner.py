@@ -174,4 +174,5 @@ def replay(record: Record, violation: str) -> str:
     """The command that shows it again: with the cases before it in its batch."""
     match = re.match(r"case (\d+)(?: of the batch from (\d+))?:", violation)
     case, first = match.groups() if match else ("0", None)
-    return f"python -m torture {record.trial} --seed {record.seed} --first {first or case} --last {int(case) + 1}"
+    cases = f"--first {first or case} --last {int(case) + 1}"
+    return f".venv/bin/python -m torture {record.trial} --seed {record.seed} {cases}"

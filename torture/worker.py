@@ -1,4 +1,4 @@
-"""One batch of one trial, in a process of its own: ``python -m torture.worker NAME --seed S --first F --last L``.
+"""One batch of a trial, in its own process: ``.venv/bin/python -m torture.worker NAME --seed S --first F --last L``.
 
 The runner starts it and reads its report, a JSON file that is replaced while the cases go on, so that a worker that
 hangs or dies leaves what it had done.
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m torture.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m torture.worker", description=__doc__)
     parser.add_argument("name")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)

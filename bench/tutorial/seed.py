@@ -1,4 +1,4 @@
-"""`python -m bench.tutorial.seed --buyers N --tokens FILE`: as many courses as ours, buyers with a token each."""
+"""`.venv/bin/python -m bench.tutorial.seed --buyers N --tokens FILE`: as many courses as ours, buyers with tokens."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ import jwt
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.tutorial.seed", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m bench.tutorial.seed", description=__doc__)
     parser.add_argument("--buyers", type=int, required=True)
     parser.add_argument("--tokens", type=Path, required=True)
     options = parser.parse_args()

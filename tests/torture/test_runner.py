@@ -42,7 +42,7 @@ def test_a_run_in_batches_counts_everything_once_and_says_how_to_see_it_again(ru
     assert record["violations"] == ["case 6 of the batch from 4: six is wrong"]
     assert (record["seed"], record["commit"], record["machine"]) == (3, "c0ffee0", MACHINE)
     assert report(run, broken_off=False, keep=False) == 1
-    assert "python -m torture fine --seed 3 --first 4 --last 7" in capsys.readouterr().out
+    assert ".venv/bin/python -m torture fine --seed 3 --first 4 --last 7" in capsys.readouterr().out
 
 
 def test_a_second_run_with_the_same_seed_goes_on_and_with_another_begins_anew(run_of):

@@ -62,7 +62,7 @@ def test_until_it_is_built_a_page_says_what_to_install(client, not_built, langua
     html = response.content.decode()
     assert response.status_code == 200
     assert words in html
-    assert "Node.js 20" in html
+    assert "Node.js 20.19" in html
     [sheet] = re.findall(r'"/static/([^"]+)"', html)
     assert finders.find(sheet)
 

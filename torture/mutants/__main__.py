@@ -1,4 +1,4 @@
-"""``python -m torture.mutants``: plants small changes, one at a time, and says which of them no test notices."""
+"""``.venv/bin/python -m torture.mutants``: plants small changes, one at a time, and says which no test notices."""
 
 import argparse
 import json
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m torture.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m torture.mutants", description=__doc__)
     parser.add_argument("files", nargs="*", default=FILES, metavar="FILE", help="only of these files")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many, drawn by --seed; all otherwise")
     parser.add_argument("--seed", type=int, default=1)
