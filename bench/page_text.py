@@ -1,5 +1,6 @@
 """The part of docs/performance.md between its two marks: the machine, the pictures, and every bench's tables."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ SECTIONS = {
 """In the page's order, by the name of the result."""
 
 Results = Mapping[str, Mapping[str, Any]]
+
+
+def kept(folder: Path) -> Results:
+    """What each bench found, by its name."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
 
 
 def rewrite(page: Path, found: Results) -> None:
@@ -49,6 +55,8 @@ def machine(known: Results) -> Iterator[str]:
     yield from (
         f"| bench.{name} | {run['date']} | {run['commit']} | {run['load_before']} |" for name, run in known.items()
     )
+    if any(run["commit"].endswith("+") for run in known.values()):
+        yield from ("", "A plus: that commit, and changes to it that were not committed yet.")
     if any(run["machine"] != newest["machine"] for run in known.values()):
         yield from ("", "Not all of them ran on this machine.")
     yield ""

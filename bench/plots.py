@@ -1,9 +1,8 @@
-"""`.venv/bin/python -m bench.plots`: the pictures and tables of docs/performance.md, of what is in var/bench.
+"""`.venv/bin/python -m bench.plots`: the pictures and tables of docs/performance.md, of what is in docs/performance.
 
 It measures nothing; `.venv/bin/python -m bench.page` measures first. The same figures make the same bytes.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from bench.peers import NAMES, TITLES
 from bench.servers import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
-PICTURES = ROOT / "docs" / "performance"
 OURS, OTHERS, MEASURED, AIM = "#1f6feb", "#c3cad3", "#8a94a1", "#c2410c"
 PARTS = {"create": "#1f4e9c", "wait": "#1f6feb", "notify": "#7fb0f5", "read": "#c9defb"}
 LINES = ("#1f6feb", "#c2410c", "#2f855a", "#6b46c1")
@@ -39,13 +37,12 @@ STYLE = {
 
 
 def main() -> None:
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(results.FOLDER.glob("*.json"))}
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    found = page_text.kept(results.PAGE)
     drawn: dict[str, Callable[[Mapping[str, Any]], Figure]] = {"run": requests, "purchase": purchase, "growth": growth}
     with plt.rc_context(STYLE):
         for name, draw in drawn.items():
             if name in found:
-                save(draw(found[name]["figures"]), PICTURES / f"{name}.svg")
+                save(draw(found[name]["figures"]), results.PAGE / f"{name}.svg")
     page_text.rewrite(PAGE, found)
 
 

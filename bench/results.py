@@ -14,6 +14,8 @@ from bench import postgres
 from bench.servers import ROOT
 
 FOLDER = ROOT / "var" / "bench"
+PAGE = ROOT / "docs" / "performance"
+"""What the page was made of; kept with it, so that the others stay as they are where one is measured anew."""
 LOAD_BEFORE = os.getloadavg()[0]
 
 

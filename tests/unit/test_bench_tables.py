@@ -40,7 +40,7 @@ def grown(ratio):
         return {"10": {**SPEED, "cpu_ms": value}, "1000": {**SPEED, "cpu_ms": value * ratio}}
 
     asked = {name: by_size(cost) for name, cost in COSTS.items()}
-    scan = {"sql": "SELECT 1", "indexes": [], "scans": ["orders_order"]}
+    scan = {"indexes": [], "scans": ["orders_order"]}
     due = {"due": 6000, "ended": 600, "seconds": 6.0, "per_second": 100.0, "cpu_ms": 3.0}
     return {"asked": asked, "plans": {"list": [scan]}, "due": due, "bytes": {"10": 2**20, "1000": 2**30}}
 
@@ -91,7 +91,8 @@ def test_a_table_that_is_read_whole_is_named():
 
 
 def test_expiry_says_how_long_all_would_take():
-    assert "all would take 1 minutes" in growth_tables.due(grown(1.0)).about
+    assert "all would take 1 minutes" in growth_tables.due(grown(1.0), to_the_end=False).about
+    assert "all would take" not in growth_tables.due(grown(1.0), to_the_end=True).about
 
 
 def test_a_table_is_the_same_in_a_terminal_and_on_a_page():
