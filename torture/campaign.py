@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
+from torture.histories import Histories
 from torture.load import Load
 from torture.oracle import Oracle
 from torture.shop import Shop
@@ -18,6 +19,7 @@ class Campaign:
     shop: Shop
     load: Load
     oracle: Oracle
+    histories: Histories
     allowed: tuple[str, ...] = ()
     """What a traceback of the shop may speak of; any other is wrong."""
     known: set[str] = field(default_factory=set)
@@ -42,6 +44,7 @@ class Campaign:
     def wrongs(self) -> list[str]:
         """Once all is quiet again."""
         found = [*self.oracle.settle(), *self.oracle.look(self.load.purchases)]
+        found += self.histories.wrongs(self.load.purchases)
         found += [f"L0 {line}" for line in self.shop.tracebacks() if not any(name in line for name in self.allowed)]
         new = [wrong for wrong in dict.fromkeys(found) if wrong not in self.known]
         self.known.update(new)
@@ -53,6 +56,8 @@ class Campaign:
         tally.count(
             "orders that a repeat of createOrder found", sum(this.found_again > 0 for this in self.load.purchases)
         )
+        tally.count("orders whose history is linearisable", self.histories.linearisable)
+        tally.count("operations in their histories", self.histories.operations)
         tally.count("notifies acknowledged", self.oracle.reader.acknowledged)
         tally.count("messages replayed", self.oracle.replayed)
         for this in self.load.purchases:
@@ -66,7 +71,7 @@ def under_load(
     oracle = Oracle(shop)
     load = Load(shop.url, shop.alipay.control, seed, clients, pause)
     try:
-        yield Campaign(shop, load, oracle, allowed)
+        yield Campaign(shop, load, oracle, Histories(shop.alipay.book), allowed)
     finally:
         load.stop()
         oracle.stop()

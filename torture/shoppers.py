@@ -8,8 +8,10 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -22,7 +24,9 @@ from backend.courses.models import Course
 from backend.payments.management.commands.bench_seed import new_tokens
 from tests.lifecycle.world import CANCEL, CREATE, GIVE_BACK
 from tests.shop import STATUS
+from torture.linear import Answer, Created, Kind, Operation
 
+LOOK = "query ($no: String!) { order(outTradeNo: $no) { status } myCourses { totalCount } }"
 PRICES = (3900, 7900, 1)
 TOTAL = "118.01"
 PART = "39.00"
@@ -30,6 +34,9 @@ PATIENCE_SECONDS = 60
 TIMEOUT_SECONDS = 8
 AGAIN_SECONDS = 0.03
 POLL_SECONDS = 0.05
+CLICKS_AGAIN, LOOKS_ON = 0.2, 0.5
+"""How many buyers have a second window: up to here it clicks again, from there up to here it only looks."""
+LOOKS = 3
 T = TypeVar("T")
 Ending = Literal["paid", "refunded", "unheard", "cancelled"]
 ENDINGS: tuple[Ending, ...] = ("paid",) * 14 + ("refunded",) * 3 + ("unheard", "cancelled", "cancelled")
@@ -57,6 +64,18 @@ class Purchase:
     found_again: int = 0
     """Answers to createOrder that say that the order was there already."""
     wrong: str = ""
+    history: list[Operation] = field(default_factory=list)
+    """What was asked of the shop, and of the cashier, as each was answered; polls without an answer say nothing."""
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, kind: Kind, called: float, *answer: Answer) -> None:
+        """Answered just now; or not at all."""
+        self.history.append(Operation(kind, called, time.monotonic(), *answer) if answer else Operation(kind, called))
+
+    def asks(self) -> None:
+        """Both windows do."""
+        with self.turn:
+            self.tries += 1
 
     @property
     def number(self) -> str:
@@ -98,20 +117,48 @@ class Client:
 
     def buy(self, this: Purchase) -> None:
         pay_url = self.create(this)
-        if self.chance.random() < 0.2:
-            self.create(this)  # a second click, or the page loaded again
         parts = urlsplit(pay_url)
         session = self.at_cashier(lambda: self.control.scan(f"{parts.path}?{parts.query}"))
-        if this.ending == "cancelled":
-            done = {"CancelOrderSuccess", "OrderNotCancellable"}  # by the try before, whose answer was lost
-            self.insist(this, CANCEL, "cancelOrder", done, i={"orderId": this.number})
-            return
-        if this.ending == "unheard":
-            self.at_cashier(lambda: self.control.fault("notify", "drop_all", out_trade_no=this.out_trade_no))
-        self.at_cashier(lambda: self.control.pay_session(session, "stay"))
-        self.wait_until_paid(this)
+        with self.another_window(this):
+            if this.ending == "cancelled":
+                self.cancel(this)
+            else:
+                self.pay(this, session)
+                self.wait_until_paid(this)
         if this.ending == "refunded":
             self.give_back(this)
+        self.look(this)
+
+    @contextmanager
+    def another_window(self, this: Purchase) -> Iterator[None]:
+        """Some buyers have the page open twice: the other one clicks again, or looks, while this one goes on."""
+        draw = self.chance.random()
+        if draw >= LOOKS_ON:
+            yield
+            return
+        other = replace(self, chance=Random(draw))
+        with ThreadPoolExecutor(1) as window:
+            ended = window.submit(other.create if draw < CLICKS_AGAIN else other.look_on, this)
+            yield
+        ended.result()
+
+    def cancel(self, this: Purchase) -> None:
+        done = {"CancelOrderSuccess", "OrderNotCancellable"}  # by the try before, whose answer was lost
+        self.insist(this, "cancel", CANCEL, "cancelOrder", done, i={"orderId": this.number})
+
+    def pay(self, this: Purchase, session: str) -> None:
+        if this.ending == "unheard":
+            self.at_cashier(lambda: self.control.fault("notify", "drop_all", out_trade_no=this.out_trade_no))
+        self.at_cashier(lambda: self.press(this, session))
+
+    def press(self, this: Purchase, session: str) -> None:
+        called = time.monotonic()
+        try:
+            self.control.pay_session(session, "stay")
+        except httpx.TransportError:
+            this.note("pay", called)
+            raise
+        this.note("pay", called, "paid")
 
     def at_cashier(self, step: Callable[[], T]) -> T:
         """Again while Alipay is away: each step of its cashier may be repeated."""
@@ -126,7 +173,7 @@ class Client:
 
     def create(self, this: Purchase) -> str:
         given = {"courseIds": self.stock.course_ids, "totalAmount": this.total, "idempotencyKey": this.key}
-        answer = self.insist(this, CREATE, "createOrder", {"CreateOrderSuccess"}, i=given)
+        answer = self.insist(this, "create", CREATE, "createOrder", {"CreateOrderSuccess"}, i=given)
         this.numbers.add(answer["order"]["id"])
         this.found_again += answer["replayed"]
         this.out_trade_no = answer["order"]["outTradeNo"]
@@ -138,37 +185,61 @@ class Client:
         while not this.statuses or this.statuses[-1] != "PAID":
             if time.monotonic() > deadline or self.gave_up.is_set():
                 raise AssertionError(f"paid at Alipay, and {PATIENCE_SECONDS} s later the buyer sees {this.statuses}")
-            this.tries += 1
+            this.asks()
+            called = time.monotonic()
             try:
                 status = self.ask(this.token, STATUS, {"no": this.out_trade_no})["order"]["status"]
             except NoAnswer:
                 time.sleep(AGAIN_SECONDS)
                 continue
+            this.note("read", called, status)
             if not this.statuses or this.statuses[-1] != status:
                 this.statuses.append(status)
             time.sleep(POLL_SECONDS)
 
+    def look_on(self, this: Purchase) -> None:
+        for _ in range(LOOKS):
+            self.look(this)
+            self.gave_up.wait(POLL_SECONDS)
+
+    def look(self, this: Purchase) -> None:
+        """Once: at the order and at the courses that are open. Two questions at the same time."""
+        this.asks()
+        called = time.monotonic()
+        with suppress(NoAnswer):
+            seen = self.ask(this.token, LOOK, {"no": this.out_trade_no})
+            this.note("read", called, seen["order"]["status"])
+            this.note("courses", called, self.how_many(seen["myCourses"]["totalCount"]))
+
+    def how_many(self, count: int) -> str:
+        whole = len(self.stock.course_ids)
+        return {0: "none", whole: "all"}.get(count, f"{count} of {whole}")
+
     def give_back(self, this: Purchase) -> None:
         given = {"orderId": this.number, "reason": "torture", "idempotencyKey": f"{this.key} back"}
+        kind: Kind = "refund all"
         if self.chance.random() < 0.5:
-            given["amount"] = PART
+            kind, given["amount"] = "refund part", PART
         expected = {"RefundOrderSuccess"}
-        self.insist(this, GIVE_BACK, "refundOrder", expected, token=self.stock.staff, i=given)
+        self.insist(this, kind, GIVE_BACK, "refundOrder", expected, token=self.stock.staff, i=given)
 
     def insist(
-        self, this: Purchase, query: str, field: str, good: set[str], *, token: str = "", **variables: Any
+        self, this: Purchase, kind: Kind, query: str, field: str, good: set[str], *, token: str = "", **variables: Any
     ) -> Any:
         """Ask until there is an answer that says what happened. Any answer but the good ones is wrong."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            this.tries += 1
+            this.asks()
+            called = time.monotonic()
             try:
                 answer = self.ask(token or this.token, query, variables)[field]
                 break
             except NoAnswer as error:
+                this.note(kind, called)
                 if time.monotonic() > deadline or self.gave_up.is_set():
                     raise AssertionError(f"{field} came to no end in {PATIENCE_SECONDS} s: {error}") from error
                 time.sleep(AGAIN_SECONDS)
+        this.note(kind, called, told(answer))
         assert answer["__typename"] in good, f"{field} was answered with {answer}"
         return answer
 
@@ -201,3 +272,13 @@ class Client:
             raise NoAnswer(type(error).__name__) from error
         finally:
             connection.close()
+
+
+def told(answer: dict[str, Any]) -> Answer:
+    """The part of a mutation's answer that is held against the order's history."""
+    match answer:
+        case {"order": {"id": number, "status": status}, "replayed": replayed}:
+            return Created(number, status, replayed)
+        case {"replayed": bool(replayed)}:
+            return replayed
+    return str(answer["__typename"])

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from backend.payments.models import Payment
 from tests.events.endpoint import Received
 from tests.lifecycle.invariants import Books
 from tests.lifecycle.world import alipay_folder, new_world
-from torture import oracle
+from torture import histories, oracle
 from torture.alipay import Book
 from torture.oracle import Oracle
 from torture.shoppers import TOTAL, Purchase
@@ -109,6 +110,22 @@ def test_what_is_under_way_is_seen(judge):
     assert "events wait in the outbox" in list(oracle.under_way(judge.shop))
     Payment.objects.update(status="CLOSING", paid_at=None, trade_no=None)
     assert [what for what in oracle.under_way(judge.shop) if "is CLOSING" in what]
+
+
+def test_when_alipay_heard_that_the_order_is_paid_is_known(world, this):
+    """Not its word of the buyer's visit, which comes before, and not a word that was not heard."""
+    book = world.simulator.book
+    sent = (
+        "SELECT at, notify_id FROM events JOIN notifies USING (notify_id) WHERE kind = 'notify.sent' AND params LIKE ?"
+    )
+    ((visit,), (money,)) = (book.all(sent, f"%{status}%") for status in ("WAIT_BUYER_PAY", "TRADE_SUCCESS"))
+    for row, accepted in ((visit, True), (money, False)):
+        data = {"accepted": accepted}
+        book.record("notify.sent", 0, out_trade_no=this.out_trade_no, notify_id=row["notify_id"], data=data)
+    ((number, at),) = histories.acknowledged_at(book).items()
+    late = at - (money["at"] - time.time() + time.monotonic())
+    assert number == this.out_trade_no
+    assert 0 < late < histories.SLACK_SECONDS + 0.1
 
 
 def test_a_true_notify_that_was_refused_is_seen(world, judge):

@@ -1,5 +1,7 @@
 """The trials that torture a whole shop see a shop that is not sound. Each starts real servers."""
 
+import time
+
 import pytest
 
 from backend.payments.models import Payment
@@ -40,6 +42,15 @@ def violations_of_five_deaths(seed):
     kills.run(range(5), seed, tally, blow=kills.kill_all, url=database_url(), sabotage=sabotage)
     assert tally.done == tally.counts["kills"] == 5
     return tally.violations
+
+
+@pytest.mark.django_db(transaction=True)
+def test_histories_find_reads_that_are_not_fresh():
+    """The books are right, and to a buyer who polls no status need go back."""
+    tally = Tally()
+    sabotage = taken_out("reads_that_are_fresh")
+    kills.run([0], 7, tally, blow=lambda web, chance: time.sleep(3), url=database_url(), sabotage=sabotage)
+    assert [wrong for wrong in tally.violations if "no legal order" in wrong], tally.violations
 
 
 def test_crashes_find_a_commit_that_was_acknowledged_and_is_gone(django_db_blocker):
