@@ -20,8 +20,10 @@ from alipay_simulator.control import Control
 from backend.accounts.models import User
 from backend.courses.models import Course
 from backend.payments.management.commands.bench_seed import new_tokens
+from tests.canaries import Watch
 from tests.lifecycle.world import CANCEL, CREATE, GIVE_BACK
 from tests.shop import STATUS
+from torture.leaks import IN_ANSWERS
 
 PRICES = (3900, 7900, 1)
 TOTAL = "118.01"
@@ -95,6 +97,8 @@ class Client:
     chance: Random
     stock: Stock
     gave_up: threading.Event
+    watch: Watch
+    """Looks at every answer."""
 
     def buy(self, this: Purchase) -> None:
         pay_url = self.create(this)
@@ -196,8 +200,10 @@ class Client:
         try:
             connection.request("POST", path, body, {**headers, "X-Forwarded-For": f"10.{address}"})
             response = connection.getresponse()
-            return response.status, response.read()
+            said = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(type(error).__name__) from error
         finally:
             connection.close()
+        self.watch.look(f"{response.headers}{said.decode(errors='replace')}", f"an answer of {path}", IN_ANSWERS)
+        return response.status, said

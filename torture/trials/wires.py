@@ -159,7 +159,7 @@ def measure(campaign: Campaign, lines: Lines, mode: Mode, case: int, seed: int, 
     true = AlipaySide().paid_notify(payment, trade_no=payment.trade_no)
     forged, chance = true.replace("TRADE_SUCCESS", "TRADE_FINISHED"), dice(seed, case)
     with campaign.load.control() as control, bad(mode, lines.redis, chance):
-        client = Client(campaign.shop.url, control, chance, campaign.load.stock, campaign.load.gave_up)
+        client = campaign.load.client(control, chance)
         for kind, body, good in (("true", true, b"success"), ("forged", forged, b"fail")):
             for _ in range(POSTS):
                 answer, took = post(client, body)
