@@ -34,8 +34,6 @@ REDIS_SECONDS = 60
 MIXED: tuple[Ending, ...] = ("paid", "refunded", "unheard", "cancelled")
 OUR_QUESTIONS: tuple[Ending, ...] = ("unheard", "refunded", "unheard", "cancelled")
 """Endings for which the shop has to call Alipay."""
-IN_THE_GATE = 8
-"""The first modes: some of each line."""
 POSTS = 8
 BOUNDS_MS = (10, 25, 50, 100)
 
@@ -212,5 +210,5 @@ def through(url: str, proxy: FaultProxy) -> str:
 
 WIRES = Trial(
     "T15", f"{len(MODES)} faults on the lines to Redis, PostgreSQL and Alipay", "orders",
-    ORDERS * IN_THE_GATE, 170 * len(MODES), "own", run, batch=ORDERS * len(MODES) * 5,
+    ORDERS * len(MODES), 170 * len(MODES), "own", run, batch=ORDERS * len(MODES) * 5,
 )  # fmt: skip
