@@ -87,6 +87,7 @@ def prepare(arguments: argparse.Namespace, trials: list[Trial]) -> Run:
     folder = arguments.evidence or (None if is_long else OF_THE_GATE)
     evidence = Evidence.at(folder) if folder else Evidence.kept()
     targets = {trial.name: trial.long if is_long else trial.gate for trial in trials}
+    refuse_to_run_nothing([name for name in arguments.names if not targets[name]])
     trials = [trial for trial in trials if targets[trial.name]]
     afresh = arguments.afresh or not is_long
     records = {
@@ -96,13 +97,28 @@ def prepare(arguments: argparse.Namespace, trials: list[Trial]) -> Run:
     return Run(trials, records, evidence, Progress(records), minutes=arguments.minutes, in_turns=is_long)
 
 
+def refuse_to_run_nothing(names: list[str]) -> None:
+    """Whoever names a trial means it: nothing that was run must not look like nothing that was wrong."""
+    if names:
+        raise SystemExit(f"The gate has nothing of {', '.join(names)}. Alone it runs: python -m torture {names[0]}")
+
+
 def replayed(arguments: argparse.Namespace, trial: Trial) -> Run:
-    """Some cases of one trial: the first, as many as the gate has, unless others are named."""
-    first = arguments.first or 0
-    last = arguments.last if arguments.last is not None else first + (trial.gate if arguments.first is None else 1)
+    """Some cases of one trial."""
+    first, last = cases_of(arguments, trial)
     record = Record(trial.name, trial.title, trial.unit, arguments.seed, last, next=first)
     records = {trial.name: record}
     return Run([trial], records, Evidence.at(arguments.evidence or OF_A_REPLAY), Progress(records))
+
+
+def cases_of(arguments: argparse.Namespace, trial: Trial) -> tuple[int, int]:
+    """The named ones; else the gate's share, or of a trial that the gate has not got all of the long run."""
+    first = arguments.first or 0
+    share = (trial.gate or trial.long) if arguments.first is None else first + 1
+    last = arguments.last if arguments.last is not None else share
+    if not 0 <= first < last:
+        raise SystemExit(f"{trial.name}: there is no case from {first} to {last}, which is itself left out.")
+    return first, last
 
 
 def report(run: Run, *, broken_off: bool, keep: bool) -> int:

@@ -15,12 +15,12 @@ from typing import Any
 from alipay_simulator.control import Control
 from backend.events.models import Event
 from backend.orders.models import Order
-from tests.canaries import IN_LOGS, Watch, planted
 from tests.concurrency import books as one_order
 from tests.engine.programs import Program
 from tests.events.endpoint import Received
 from tests.lifecycle import invariants
 from tests.lifecycle.invariants import Books, Memory
+from torture import leaks
 from torture.machines import Machines
 from torture.purchases import Purchase
 
@@ -31,7 +31,7 @@ def wrongs(machines: Machines, bought: Sequence[Purchase]) -> list[str]:
         *(f"{this.key}: {wrong}" for this in bought for wrong in (*this.wrongs, *told_wrong(this))),
         *of_the_books(Books.read(alipay), bought),  # type: ignore[arg-type]
         *not_told(machines.endpoint.received, bought),
-        *in_the_logs(machines.programs.running),
+        *in_the_logs(machines.programs.running, machines.postgres_log),
     ]
 
 
@@ -105,10 +105,8 @@ def not_told(received: Sequence[Received], bought: Sequence[Purchase]) -> Iterat
     yield from ("an event with a wrong signature came" for request in received if not request.genuine)
 
 
-def in_the_logs(programs: Sequence[Program]) -> Iterator[str]:
+def in_the_logs(programs: Sequence[Program], postgres: Path | None = None) -> Iterator[str]:
     """No traceback of ours and no secret, in whatever any program said."""
-    watch = Watch(planted())
     for program in programs:
         yield from (f"a traceback in {program.log.name}: {last}" for last in program.tracebacks())
-        watch.look(program.said(), program.log.name, IN_LOGS)
-    yield from sorted(watch.seen)
+    yield from leaks.in_logs(programs, postgres)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
+from torture import leaks
 from torture.histories import Histories
 from torture.load import Load
 from torture.oracle import Oracle
@@ -46,9 +47,14 @@ class Campaign:
         found = [*self.oracle.settle(), *self.oracle.look(self.load.purchases)]
         found += self.histories.wrongs(self.load.purchases)
         found += [f"L0 {line}" for line in self.shop.tracebacks() if not any(name in line for name in self.allowed)]
+        found += [f"T21 {leak}" for leak in self.leaks()]
         new = [wrong for wrong in dict.fromkeys(found) if wrong not in self.known]
         self.known.update(new)
         return new
+
+    def leaks(self) -> list[str]:
+        log = self.shop.postgres and self.shop.postgres.log
+        return [*sorted(self.load.watch.seen), *leaks.in_logs(self.shop.programs.running, log)]
 
     def count(self, tally: Tally) -> None:
         tally.count("purchases", len(self.load.purchases))

@@ -31,6 +31,10 @@ class Postgres:
     def pid(self) -> int:
         return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
     def crash(self, number: int = signal.SIGQUIT) -> None:
         """Immediate: no checkpoint, nothing flushed. SIGQUIT is ``pg_ctl stop -m immediate``; SIGKILL is worse."""
         pid = self.pid
@@ -40,7 +44,7 @@ class Postgres:
     def restart(self) -> None:
         """With the options of its start. After SIGKILL it cannot before its last child has seen that it is gone."""
         program = Path((self.folder / "data" / "postmaster.opts").read_text().split()[0]).with_name("pg_ctl")
-        command = [str(program), "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"), "restart"]
+        command = [str(program), "-D", str(self.folder / "data"), "-w", "-l", str(self.log), "restart"]
         if os.geteuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         wait_until(lambda: self.runs(command), "PostgreSQL to start")

@@ -9,8 +9,8 @@ from operator import attrgetter
 from django.conf import settings
 
 from torture.alipay import Book
+from torture.buyers import Purchase
 from torture.linear import Operation, wrong_with
-from torture.shoppers import Purchase
 
 MOST = 12
 """Operations of clients in one history."""

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from alipay_simulator.control import Control
-from torture.shoppers import ENDINGS, PATIENCE_SECONDS, Client, Ending, Purchase, Stock
+from torture import leaks
+from torture.buyers import ENDINGS, Ending, Purchase, Stock
+from torture.shoppers import PATIENCE_SECONDS, Client
 
 MANY = 1_000_000
 
@@ -21,6 +23,7 @@ class Load:
         self.stock.more(50 * clients)
         self.url, self.control, self.seed, self.pause = url, control, seed, pause
         self.clients = clients
+        self.watch = leaks.watch()
         self.purchases: list[Purchase] = []
         self.resting, self.gave_up, self.lock = threading.Event(), threading.Event(), threading.Lock()
         self.threads: list[threading.Thread] = []
@@ -46,12 +49,15 @@ class Load:
     def work(self, name: str) -> None:
         chance = Random(name)
         with self.control() as control:
-            client = Client(self.url, control, chance, self.stock, self.gave_up)
+            client = self.client(control, chance)
             for number in range(self.each):
                 if self.resting.is_set() or not (this := self.next(f"{name}/{number}", chance)):
                     return
                 self.buy(client, this)
                 self.resting.wait(self.pause * chance.uniform(0.5, 1.5))
+
+    def client(self, control: Control, chance: Random) -> Client:
+        return Client(self.url, control, chance, self.stock, self.gave_up, self.watch)
 
     def next(self, key: str, chance: Random) -> Purchase | None:
         with self.lock:

@@ -65,6 +65,10 @@ class Machines:
         """The simulator's own."""
         return self.programs.folder / "simulator" / "book.sqlite3"
 
+    @property
+    def postgres_log(self) -> Path:
+        return self.programs.folder / "pg" / "log"
+
 
 def is_live(address: str, port: int) -> bool:
     try:

@@ -18,8 +18,8 @@ from backend.payments.models import Payment, PaymentStatus, Refund, RefundStatus
 from backend.payments.notifications import replay, unhandled
 from tests.lifecycle import invariants
 from tests.lifecycle.invariants import Books, Witness
+from torture.buyers import Purchase
 from torture.shop import Shop
-from torture.shoppers import Purchase
 
 SETTLE_SECONDS = 60
 POLL_SECONDS = 0.03

@@ -17,6 +17,7 @@ import httpx
 
 from alipay_simulator.control import Control
 from tests.shop import CREATE_ORDER, STATUS
+from torture import leaks
 
 WATCH = "subscription ($id: ID!) { orderUpdated(id: $id) { status isTerminal } }"
 PATIENCE_SECONDS = 60
@@ -70,7 +71,7 @@ class Client:
     """One buyer's connection to nginx and to the cashier."""
 
     def __init__(self, shop: str, control: Control, this: Purchase) -> None:
-        self.control, self.this = control, this
+        self.control, self.this, self.hunt = control, this, leaks.watch()
         self.deadline = time.monotonic() + PATIENCE_SECONDS
         transport = httpx.HTTPTransport(local_address=this.buyer.address, verify=False)
         headers = {"authorization": f"Bearer {this.buyer.token}"}
@@ -115,7 +116,7 @@ class Client:
         body = {"query": WATCH, "variables": {"id": self.this.answers[0]}}
         with self.http.stream("POST", "/graphql/stream", json=body, headers={"accept": "text/event-stream"}) as answer:
             self.look_at(answer)
-            for result in results(answer.iter_lines()):
+            for result in results(map(self.heard, answer.iter_lines())):
                 if not self.saw(result["data"]["orderUpdated"]["status"]):
                     return
         raise Unknown("the stream was cut")
@@ -128,9 +129,13 @@ class Client:
     def ask(self, query: str, **variables: Any) -> Any:
         answer = self.http.post("/graphql", json={"query": query, "variables": variables})
         self.look_at(answer)
-        told = answer.json()
+        told = json.loads(self.heard(answer.text))
         assert "errors" not in told, told["errors"]
         return told["data"]
+
+    def heard(self, text: str) -> str:
+        self.hunt.look(text, "an answer", leaks.IN_ANSWERS)
+        return text
 
     def look_at(self, answer: httpx.Response) -> None:
         if answer.status_code in GATEWAY_STATUSES:
@@ -179,6 +184,7 @@ class Load:
             this.wrongs.append(f"{type(error).__name__}: {error}")
         finally:
             client.http.close()
+            this.wrongs += sorted(client.hunt.seen)
 
     def next(self) -> Purchase | None:
         with self.lock:

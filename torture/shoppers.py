@@ -11,24 +11,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from alipay_simulator.control import Control
-from backend.accounts.models import User
-from backend.courses.models import Course
-from backend.payments.management.commands.bench_seed import new_tokens
+from tests.canaries import Watch
 from tests.lifecycle.world import CANCEL, CREATE, GIVE_BACK
 from tests.shop import STATUS
-from torture.linear import Answer, Created, Kind, Operation
+from torture.buyers import Purchase, Stock
+from torture.leaks import IN_ANSWERS
+from torture.linear import Answer, Created, Kind
 
 LOOK = "query ($no: String!) { order(outTradeNo: $no) { status } myCourses { totalCount } }"
-PRICES = (3900, 7900, 1)
-TOTAL = "118.01"
 PART = "39.00"
 PATIENCE_SECONDS = 60
 TIMEOUT_SECONDS = 8
@@ -38,71 +36,10 @@ CLICKS_AGAIN, LOOKS_ON = 0.2, 0.5
 """How many buyers have a second window: up to here it clicks again, from there up to here it only looks."""
 LOOKS = 3
 T = TypeVar("T")
-Ending = Literal["paid", "refunded", "unheard", "cancelled"]
-ENDINGS: tuple[Ending, ...] = ("paid",) * 14 + ("refunded",) * 3 + ("unheard", "cancelled", "cancelled")
 
 
 class NoAnswer(Exception):
     """Nothing came, or nothing that says what happened."""
-
-
-@dataclass
-class Purchase:
-    """What one buyer wanted, and was told in order."""
-
-    user_id: int
-    token: str
-    key: str
-    ending: Ending
-    total: str = TOTAL
-    numbers: set[str] = field(default_factory=set)
-    """The order's number in each answer to createOrder."""
-    out_trade_no: str = ""
-    statuses: list[str] = field(default_factory=list)
-    tries: int = 0
-    """Requests, with those that were sent again."""
-    found_again: int = 0
-    """Answers to createOrder that say that the order was there already."""
-    wrong: str = ""
-    history: list[Operation] = field(default_factory=list)
-    """What was asked of the shop, and of the cashier, as each was answered; polls without an answer say nothing."""
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, kind: Kind, called: float, *answer: Answer) -> None:
-        """Answered just now; or not at all."""
-        self.history.append(Operation(kind, called, time.monotonic(), *answer) if answer else Operation(kind, called))
-
-    def asks(self) -> None:
-        """Both windows do."""
-        with self.turn:
-            self.tries += 1
-
-    @property
-    def number(self) -> str:
-        return next(iter(self.numbers))
-
-
-@dataclass
-class Stock:
-    """Buyers with their tokens and the courses that all of them buy; somebody of the staff gives money back."""
-
-    course_ids: list[str]
-    staff: str
-    buyers: list[tuple[int, str]] = field(default_factory=list)
-    made: int = 0
-
-    @classmethod
-    def new(cls) -> "Stock":
-        courses = [Course.objects.get_or_create(name=f"Torture {fen}", price_fen=fen)[0] for fen in PRICES]
-        staff, _ = User.objects.get_or_create(username="torture staff", is_staff=True)
-        return cls([str(course.pk) for course in courses], new_tokens([staff])[0])
-
-    def more(self, count: int) -> None:
-        """So many new buyers, made past the shop's server."""
-        first = User.objects.count()
-        users = User.objects.bulk_create(User(username=f"buyer {first + place}") for place in range(count))
-        self.made += count
-        self.buyers += [(user.pk, token) for user, token in zip(users, new_tokens(users), strict=True)]
 
 
 @dataclass
@@ -114,6 +51,8 @@ class Client:
     chance: Random
     stock: Stock
     gave_up: threading.Event
+    watch: Watch
+    """Looks at every answer."""
 
     def buy(self, this: Purchase) -> None:
         pay_url = self.create(this)
@@ -267,11 +206,13 @@ class Client:
         try:
             connection.request("POST", path, body, {**headers, "X-Forwarded-For": f"10.{address}"})
             response = connection.getresponse()
-            return response.status, response.read()
+            said = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(type(error).__name__) from error
         finally:
             connection.close()
+        self.watch.look(f"{response.headers}{said.decode(errors='replace')}", f"an answer of {path}", IN_ANSWERS)
+        return response.status, said
 
 
 def told(answer: dict[str, Any]) -> Answer:

@@ -358,15 +358,6 @@ def aftermath(scene, expected):
     return [f"{difference(expected, came_to)}"] if came_to != expected else []
 
 
-def die_twice(world, make_scene, steps, first, second):
-    """Dead at one step, and the one who goes on dead at another; how many have died, and the scene."""
-    scene = make_scene(world)
-    deaths, _ = run_and_die(world, scene.act, min(first, steps))
-    world.wait(scene.wait)
-    again, _ = run_and_die(world, scene.act, second)
-    return deaths + again, scene
-
-
 def difference(expected, came_to):
     return {name: (expected[name], came_to[name]) for name in expected if expected[name] != came_to[name]}
 

@@ -11,13 +11,12 @@ from tests.lifecycle.deaths import (
     JOBS,
     SCENES,
     aftermath,
-    die_twice,
     enumerate_deaths,
     no_transaction,
     outlasting_world,
-    steps_of,
 )
 from tests.lifecycle.invariants import Witness
+from tests.lifecycle.pairs_of_deaths import Pairs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,14 +39,13 @@ def test_death_at_any_step_of_the_jobs_changes_nothing_in_the_end(outlasting, na
 
 @pytest.mark.parametrize("name", ["close", "cancelled_and_paid"])
 def test_a_second_death_in_the_run_that_mends_the_first(outlasting, name):
-    dice, deaths = random.Random(7), 0
-    steps, expected = steps_of(outlasting, SCENES[name])
+    dice, pairs = random.Random(7), Pairs(outlasting)
+    steps, expected = pairs.steps_of(name)
     for _ in range(PAIRS):
-        died, scene = die_twice(outlasting, SCENES[name], steps, dice.randint(1, steps), dice.randint(1, steps))
-        assert died
-        deaths += died - 1
+        first = dice.randint(1, steps)
+        died, _, scene = pairs.die(name, first, dice.randint(1, pairs.mending_steps(name, first)))
+        assert died == 2
         assert aftermath(scene, expected) == []
-    assert deaths >= PAIRS // 4
     assert Witness(outlasting).look() == []
 
 

@@ -11,10 +11,12 @@ import pytest
 from django.conf import settings
 
 from tests.torture.told import AGAIN, CREATE, LEGAL, NEW, PAID, PAY, READS, REFUSED, WRONG, history, some_history
+from torture.buyers import Purchase, Stock
 from torture.campaign import Campaign
 from torture.histories import MOST, Histories, by_itself, short
+from torture.leaks import watch
 from torture.linear import wrong_with
-from torture.shoppers import Client, NoAnswer, Purchase, Stock, told
+from torture.shoppers import Client, NoAnswer, told
 from torture.trial import Tally
 
 # --- Short histories -------------------------------------------------------------------------------------------------
@@ -76,7 +78,7 @@ class Told(Client):
 def client(monkeypatch):
     monkeypatch.setattr("torture.shoppers.AGAIN_SECONDS", 0)
     monkeypatch.setattr("torture.shoppers.POLL_SECONDS", 0)
-    return Told("", SimpleNamespace(), Random(7), Stock(["1", "2", "3"], "staff"), Event())
+    return Told("", SimpleNamespace(), Random(7), Stock(["1", "2", "3"], "staff"), Event(), watch())
 
 
 @pytest.fixture
@@ -168,8 +170,9 @@ def test_each_purchase_is_judged_once(this):
 
 def test_a_history_without_a_legal_order_is_a_violation_of_the_trial():
     bad = Purchase(2, "", "bad", "paid", history=history(*WRONG["a poll goes back"]))
-    shop, calm = SimpleNamespace(tracebacks=list), SimpleNamespace(settle=list, look=lambda purchases: [])
-    load = SimpleNamespace(purchases=[bad], asked=int)
+    shop = SimpleNamespace(tracebacks=list, postgres=None, programs=SimpleNamespace(running=[]))
+    calm = SimpleNamespace(settle=list, look=lambda purchases: [])
+    load = SimpleNamespace(purchases=[bad], asked=int, watch=watch())
     campaign, tally = Campaign(shop, load, calm, Histories(SimpleNamespace(all=lambda sql: []))), Tally()
     campaign.judge([3, 4], tally)
     (violation,) = tally.violations

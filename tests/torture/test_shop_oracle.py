@@ -17,8 +17,8 @@ from tests.lifecycle.invariants import Books
 from tests.lifecycle.world import alipay_folder, new_world
 from torture import histories, oracle
 from torture.alipay import Book
+from torture.buyers import TOTAL, Purchase
 from torture.oracle import Oracle
-from torture.shoppers import TOTAL, Purchase
 from torture.trials import rotation, soak
 
 

@@ -67,7 +67,7 @@ class Forgers:
     def work(self) -> None:
         load = self.campaign.load
         with load.control() as control:
-            client = Client(load.url, control, self.chance, load.stock, load.gave_up)
+            client = load.client(control, self.chance)
             while not self.enough.wait(0.05):
                 numbers = [this.out_trade_no for this in load.purchases[-8:] if this.out_trade_no]
                 if numbers:

@@ -47,5 +47,5 @@ def alipay_keys() -> Iterator[Path]:
 
 
 SCHEDULES = Trial(
-    "T1", "random fault schedules on a virtual clock", f"schedules of {STEPS} steps", 300, 10_000, "memory", run
+    "T1", "random fault schedules on a virtual clock", f"schedules of {STEPS} steps", 500, 10_000, "memory", run
 )
