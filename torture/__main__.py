@@ -100,7 +100,8 @@ def prepare(arguments: argparse.Namespace, trials: list[Trial]) -> Run:
 def refuse_to_run_nothing(names: list[str]) -> None:
     """Whoever names a trial means it: nothing that was run must not look like nothing that was wrong."""
     if names:
-        raise SystemExit(f"The gate has nothing of {', '.join(names)}. Alone it runs: python -m torture {names[0]}")
+        alone = f".venv/bin/python -m torture {names[0]}"
+        raise SystemExit(f"The gate has nothing of {', '.join(names)}. Alone it runs: {alone}")
 
 
 def replayed(arguments: argparse.Namespace, trial: Trial) -> Run:
