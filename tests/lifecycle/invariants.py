@@ -75,6 +75,7 @@ class Books:
     discrepancies: list[Discrepancy]
     trades: dict[str, dict[str, Any]]
     money: dict[str, dict[str, Any]]
+    _sorted_out: dict[tuple[str, str], dict[int, list[Any]]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, simulator: Simulator) -> "Books":
@@ -108,10 +109,24 @@ class Books:
         return self.money.get(payment.out_trade_no, NOTHING)
 
     def payments_of(self, order: Order) -> list[Payment]:
-        return [payment for payment in self.payments if payment.order_id == order.pk]
+        return self._of("payments", "order_id").get(order.pk, [])
 
     def refunds_of(self, payment: Payment) -> list[Refund]:
-        return [refund for refund in self.refunds if refund.payment_id == payment.pk]
+        return self._of("refunds", "payment_id").get(payment.pk, [])
+
+    def refunds_for(self, order: Order) -> list[Refund]:
+        return self._of("refunds", "order_id").get(order.pk, [])
+
+    def access_by(self, line: OrderLine) -> list[Enrollment]:
+        return self._of("enrollments", "line_id").get(line.pk, [])
+
+    def _of(self, name: str, key: str) -> dict[int, list[Any]]:
+        """The rows by what they belong to, sorted out once: a load of an hour has ten thousand orders."""
+        if (name, key) not in self._sorted_out:
+            found = self._sorted_out[name, key] = defaultdict(list)
+            for row in getattr(self, name):
+                found[getattr(row, key)].append(row)
+        return self._sorted_out[name, key]
 
     def kept(self, order: Order) -> int:
         return sum(p.amount_fen - p.refunded_fen for p in self.payments_of(order) if p.status == "PAID")
@@ -166,7 +181,7 @@ def i2_delivery(books: Books) -> Wrongs:
 
 
 def _delivered(books: Books, order: Order, by_line: dict[int, list[Enrollment]]) -> Wrongs:
-    kept, refunds = books.kept(order), [row for row in books.refunds if row.order_id == order.pk]
+    kept, refunds = books.kept(order), books.refunds_for(order)
     free = order.total_fen == 0
     closed_by_name = {pk for row in refunds if row.status == "SUCCEEDED" for pk in row.close_course_ids}
     was_empty = any(name == "order.refunded" and detail == FULL_STOP for _, name, _, detail in books.events[order.pk])

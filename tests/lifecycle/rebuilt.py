@@ -131,9 +131,8 @@ def how_many(detail: str) -> int:
 def stored(books: Any, order: Any) -> dict[str, Any]:
     """The same facts from the rows."""
     payments = books.payments_of(order)
-    lines = {line.pk for line in books.lines[order.pk]}
-    access = [row for row in books.enrollments if row.line_id in lines]
-    mine = [row for row in books.refunds if row.order_id == order.pk and row.cause != "PROVIDER"]
+    access = [row for line in books.lines[order.pk] for row in books.access_by(line)]
+    mine = [row for row in books.refunds_for(order) if row.cause != "PROVIDER"]
     said = [(row.status, f"{yuan(row.amount_fen)} {row.cause}") for row in mine]
     return {
         "status": order.status,

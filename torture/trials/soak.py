@@ -194,5 +194,5 @@ def age(pid: int) -> float:
 
 SOAK = Trial(
     "T19", "production's servers under a mixed load, with faults of every kind", f"slices of {SLICE_SECONDS} s", 6, 720,
-    "own", run, batch=720, deadline=5400,  # one batch: the programs that are weighed live as long as the load
+    "own", run, batch=720, deadline=7200,  # one batch: the programs that are weighed live as long as the load
 )  # fmt: skip
