@@ -49,7 +49,8 @@ def plans(figures: Any) -> Table:
         rows.append([name, str(len(found)), str(len(indexes)), ", ".join(scans) or "none"])
     about = (
         "On the largest tables: how many statements are sent, how many indexes their plans use, and which large tables"
-        " they read from end to end. Where a thousand rows of a table go at once, that may cost less than an index."
+        " they read from end to end. That may cost less than an index where a table is small, or a thousand of its rows"
+        " go at once."
     )
     return Table("Plans", about, ["", "statements", "indexes", "whole tables read"], rows)
 
