@@ -21,7 +21,7 @@ from torture.trials import crash_points_of_sweeps as sweeps
 from torture.trials.schedules import alipay_keys
 
 FIRST = [task.__name__ for task in REQUESTS] + ["found_paid", "refund"]
-"""What moves money; it is tried first."""
+"""What moves money; the gate has these."""
 OPERATIONS = [*FIRST, *(name for name in SCENES if name not in FIRST), *sweeps.OPERATIONS]
 
 
@@ -88,7 +88,7 @@ TRIAL = Trial(
     name="T3",
     title="A kill -9 at every single step of every operation",
     unit="operations",
-    gate=len(OPERATIONS),
+    gate=len(FIRST),
     long=len(OPERATIONS),
     database="postgres",
     run=run,
